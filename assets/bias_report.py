@@ -1,0 +1,74 @@
+"""Bias in the label, before anything is learnt from it."""
+
+import time
+
+from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
+
+from assets.bias_metadata import verdict_table
+from assets.facts import page_facts
+from assets.metadata import materialised
+from assets.partitions import DATASETS
+from assets.stage import stage
+from millrace import __version__
+from resources.pages import PagesResource
+from resources.warehouse import WarehouseResource
+
+KEY = "bias_report"
+
+
+@asset(
+    key=KEY,
+    deps=["dataset", "data_quality"],
+    partitions_def=DATASETS,
+    group_name="governance",
+    kinds={"fairlearn"},
+    owners=["team:governance"],
+    code_version=__version__,
+    description="How the outcome in the data differs between groups of people, with intervals: a verdict never rests "
+    "on a point estimate alone.",
+)
+def bias_report(
+    context: AssetExecutionContext, warehouse: WarehouseResource, pages: PagesResource
+) -> MaterializeResult:
+    """The bias report on the label; its save ends the stage."""
+    from millrace.bias.label import measure_label_bias
+    from millrace.bias.page import render_bias_page
+    from millrace.contracts.references import Ref, dataset_ref
+    from millrace.warehouse.datasets import read_table
+    from millrace.warehouse.saves import Made, save_report
+
+    store = warehouse.open()
+    with stage(context, store, "bias") as work:
+        began = time.perf_counter()
+        version, answers, seed = work.version, work.answers, work.settings.seed
+        frame = read_table(store, version)
+        report = measure_label_bias(frame, answers=answers, seed=seed)
+        page = render_bias_page(report, facts=page_facts(work, store, report_hash=report.report_hash))
+        made = Made(
+            asset=KEY,
+            inputs=(Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"),),
+            parameters=answers.model_dump(mode="json"),
+            seed=seed,
+            rows_in=len(frame),
+            rows_out=None,
+            seconds=time.perf_counter() - began,
+        )
+        saved = save_report(
+            store,
+            work,
+            kind="bias",
+            document=report.document(),
+            html=page,
+            report_hash=report.report_hash,
+            summary={"verdicts": report.verdicts},
+            made=made,
+        )
+    return MaterializeResult(
+        data_version=DataVersion(saved.report_hash),
+        metadata={
+            **materialised(work, made, code_version=store.code_version),
+            "report hash": saved.report_hash,
+            "page": pages.report("bias", saved.report_id),
+            "verdicts": verdict_table(report.verdicts),
+        },
+    )

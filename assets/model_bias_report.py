@@ -1,0 +1,89 @@
+"""Bias of the model's predictions, on rows that it was not trained on."""
+
+import time
+
+from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
+
+from assets.bias_metadata import verdict_table
+from assets.facts import page_facts
+from assets.metadata import materialised
+from assets.partitions import DATASETS
+from assets.stage import stage
+from assets.trained import model_of, refs_of, work_on
+from millrace import __version__
+from resources.mlflow import MlflowResource
+from resources.pages import PagesResource
+from resources.warehouse import WarehouseResource
+
+KEY = "model_bias_report"
+
+
+@asset(
+    key=KEY,
+    deps=["dataset", "model"],
+    partitions_def=DATASETS,
+    group_name="governance",
+    kinds={"fairlearn"},
+    owners=["team:governance"],
+    code_version=__version__,
+    description="How the model's decisions and errors differ between groups of people, on rows that training never "
+    "saw.",
+)
+def model_bias_report(
+    context: AssetExecutionContext, warehouse: WarehouseResource, mlflow: MlflowResource, pages: PagesResource
+) -> MaterializeResult:
+    """The bias report on the model; in the run that trained the model, the stage ends with it."""
+    from millrace.automl.result import ModelCard
+    from millrace.automl.split import holdout_positions
+    from millrace.bias.page import render_bias_page
+    from millrace.bias.predictions import measure_model_bias
+    from millrace.warehouse.datasets import read_table
+    from millrace.warehouse.saves import Made, announce_model, save_report
+
+    store = warehouse.open()
+    with stage(context, store, "automl") as claimed:
+        began = time.perf_counter()
+        model = model_of(store, claimed)
+        work = work_on(store, claimed, model)
+        frame, seed = read_table(store, work.version), work.settings.seed
+        unseen = frame.iloc[holdout_positions(frame, ModelCard.model_validate(model.details))]
+        report = measure_model_bias(
+            unseen[work.answers.target],
+            mlflow.predictor(model).predict(unseen),
+            unseen[list(work.answers.sensitive)],
+            answers=work.answers,
+            seed=seed,
+        )
+        facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
+        page = render_bias_page(report, facts=facts)
+        made = Made(
+            asset=KEY,
+            inputs=refs_of(work, model),
+            parameters=work.answers.model_dump(mode="json"),
+            seed=seed,
+            rows_in=len(unseen),
+            rows_out=None,
+            seconds=time.perf_counter() - began,
+        )
+        saved = save_report(
+            store,
+            work,
+            kind="model_bias",
+            document=report.document(),
+            html=page,
+            report_hash=report.report_hash,
+            summary={"verdicts": report.verdicts},
+            made=made,
+            model_version=model.version,
+        )
+        announce_model(store, work, model)
+    return MaterializeResult(
+        data_version=DataVersion(saved.report_hash),
+        metadata={
+            **materialised(work, made, code_version=store.code_version),
+            "report hash": saved.report_hash,
+            "model": f"v{model.version}",
+            "page": pages.report("model_bias", saved.report_id),
+            "verdicts": verdict_table(report.verdicts),
+        },
+    )

@@ -1,0 +1,1 @@
+"""Dagster jobs of the governed chain."""

@@ -1,0 +1,153 @@
+"""A trained model into MLflow's tracking and registry."""
+
+import contextlib
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from millrace.automl.preprocess import TRUSTED_TYPES
+from millrace.automl.result import ModelCard, Training
+from millrace.automl.signature import model_signature
+from millrace.automl.tracking import downloaded, load_predictor, model_tree_sha256, open_run, tracking, tree_files
+from millrace.contracts.canonical import sha256_tree
+from millrace.contracts.identifiers import DatasetKey
+
+if TYPE_CHECKING:
+    from millrace.warehouse.saves import TrainedModel
+
+__all__ = ["load_predictor", "model_tree_sha256", "register", "requirements", "trusted_types"]
+
+logger = logging.getLogger(__name__)
+
+_ESTIMATOR_TYPES = {
+    "lightgbm": (
+        "collections.OrderedDict",
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
+    ),
+    "xgboost": ("xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor"),
+    "scikit-learn": ("sklearn.tree._tree.Tree",),
+}
+
+
+def register(
+    training: Training,
+    *,
+    tracking_uri: str,
+    key: DatasetKey,
+    dataset_sha256: str,
+    tags: Mapping[str, str],
+) -> "TrainedModel":
+    """The facts of the model as MLflow now has it: one run, one logged model, one version under `user.dataset`.
+
+    `tags` are those of the run (Dagster run, asset, partition, code version). The MLflow run ends FAILED or KILLED
+    when registering does; it never stays RUNNING.
+
+    Raises:
+        CannotReach: the MLflow server does not answer.
+    """
+    from millrace.warehouse.saves import TrainedModel
+
+    card = training.card
+    name = key.partition_key
+    began = time.perf_counter()
+    with tracking(tracking_uri), _quiet():
+        import mlflow
+        import mlflow.sklearn
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        all_tags = {**tags, "millrace/partition": name, "millrace/data-sha256": dataset_sha256}
+        with open_run(name, name=f"{name} {card.family}", tags=all_tags) as run_id:
+            mlflow.log_params(_parameters(training))
+            mlflow.log_metrics(_metrics(training))
+            mlflow.log_dict(card.model_dump(mode="json"), "model_card.json")
+            logged = mlflow.sklearn.log_model(
+                training.pipeline,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=trusted_types(card.framework),
+                pip_requirements=requirements(card),
+                signature=model_signature(card, labels=training.y_pred),
+                input_example=_example(training),
+                metadata={"millrace": {"data_sha256": dataset_sha256, "target": card.target}},
+            )
+            client = MlflowClient()
+            try:
+                client.create_registered_model(name, description=f"Models of the data set {name}")
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            version = client.create_model_version(
+                name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id, tags=all_tags
+            )
+    model_uri = f"models:/{name}/{version.version}"
+    with downloaded(model_uri, tracking_uri) as folder:
+        files = tree_files(folder)
+    logger.info("model registered uri=%s seconds=%.1f", model_uri, time.perf_counter() - began)
+    return TrainedModel(
+        version=int(version.version),
+        registered_name=name,
+        mlflow_run_id=run_id,
+        model_uri=model_uri,
+        tree_sha256=sha256_tree((path, digest) for path, digest, _ in files),
+        framework=card.framework,
+        task_type=card.task_type,
+        algorithm=card.algorithm,
+        target_column=card.target,
+        size_bytes=sum(size for _, _, size in files),
+        metrics=training.metrics,
+        details=card.model_dump(mode="json"),
+    )
+
+
+def trusted_types(framework: str) -> list[str]:
+    """What skops must be told to trust to load a model of ours with an estimator of that framework."""
+    return [*TRUSTED_TYPES, "sklearn.utils._bunch.Bunch", *_ESTIMATOR_TYPES[framework]]
+
+
+def requirements(card: ModelCard) -> list[str]:
+    """Pinned packages that a process needs to load the model; stated, because inferring them takes MLflow 10 s."""
+    names = ["numpy", "pandas", "scikit-learn", "scipy", "skops"]
+    pins = [f"{name}=={card.versions[name]}" for name in names]
+    if card.framework != "scikit-learn":
+        pins.append(f"{card.framework}=={card.versions[card.framework]}")
+    return [f"mlflow=={card.versions['mlflow']}", *pins]
+
+
+def _parameters(training: Training) -> dict[str, Any]:
+    card = training.card
+    facts = {
+        "target": card.target,
+        "task_type": card.task_type,
+        "family": card.family,
+        "algorithm": card.algorithm,
+        "seed": card.seed,
+        "time_budget": card.ledger.budget,
+        "features": len(card.features),
+        "train_rows": card.splits.train,
+        "holdout_rows": card.splits.test,
+        "holdout_sha256": card.splits.holdout_sha256,
+    }
+    return facts | {f"config_{name}": value for name, value in card.best_config.items()}
+
+
+def _metrics(training: Training) -> dict[str, float]:
+    return {f"{split}_{name}": value for split, figures in training.metrics.items() for name, value in figures.items()}
+
+
+def _example(training: Training) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(training.example)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # MLflow warns about the absence of a git repository, of a conda file and of an autolog integration
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,180 @@
+"""Predictions of classes: rates by group from the counts of every (group, label, prediction) that occurs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
+from millrace.bias.report import AttributeReport, Disparity, Measure
+from millrace.bias.table import count_groups, seed_of
+from millrace.bias.verdicts import judge
+from millrace.bias.wording import reason
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from millrace.bias.groups import Grouping
+    from millrace.bias.outcomes import Outcomes
+    from millrace.bias.policy import Policy
+
+_ODDS = ("true_positive_rate", "false_positive_rate")
+_RATES = ("selection_rate", *_ODDS, "precision")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows by group, label and prediction: one entry for every combination that occurs."""
+
+    group: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    rows: np.ndarray
+    groups: int
+
+    def against(self, outcome: int) -> Cells:
+        """The two-class cells of one outcome (1) against all others (0)."""
+        return count_cells(self.group, self.truth == outcome, self.predicted == outcome, self.groups, self.rows)
+
+    def hits(self) -> Cells:
+        """The cells of right (1) and wrong (0) predictions; every label is 1."""
+        import numpy as np
+
+        right = self.truth == self.predicted
+        return count_cells(self.group, np.ones(len(right), dtype=bool), right, self.groups, self.rows)
+
+    def rate(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Successes and trials of a rate by group, of two-class cells."""
+        actual, said = self.truth == 1, self.predicted == 1
+        every = self.rows > 0
+        trials, successes = {
+            "accuracy": (every, self.truth == self.predicted),
+            "selection_rate": (every, said),
+            "true_positive_rate": (actual, actual & said),
+            "false_positive_rate": (~actual, ~actual & said),
+            "precision": (said, actual & said),
+        }[metric]
+        return self._total(successes), self._total(trials)
+
+    def _total(self, mask: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        total: np.ndarray = np.bincount(self.group[mask], weights=self.rows[mask], minlength=self.groups).astype(int)
+        return total
+
+
+def classified(
+    name: str,
+    grouping: Grouping,
+    outcomes: Outcomes,
+    *,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    policy: Policy,
+    seed: int,
+) -> AttributeReport:
+    """Rates by group and their distances for one sensitive column."""
+    cells = count_cells(grouping.codes, truth, predicted, len(grouping.names))
+    measures: list[Measure] = []
+    disparities: list[Disparity] = []
+    for outcome in outcomes.measured:
+        shown = None if outcomes.positive is not None else outcome
+        chance = seed_of(seed, name, outcome)
+        two = cells.against(outcomes.names.index(outcome))
+        rates = [Rates(metric, shown, *two.rate(metric), metric == "selection_rate") for metric in _RATES]
+        measures += _by_fairlearn([measure_rates(item, grouping, policy) for item in rates], two)
+        disparities += _judged(rates, grouping, policy, chance)
+        disparities.append(_equalized_odds([item for item in rates if item.metric in _ODDS], grouping, policy))
+    hits = cells.hits()
+    accuracy = Rates("accuracy", None, *hits.rate("accuracy"))
+    measures += _by_fairlearn([measure_rates(accuracy, grouping, policy)], hits)
+    disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
+    return AttributeReport(
+        name, grouping.how, count_groups(grouping, policy=policy), tuple(measures), tuple(disparities)
+    )
+
+
+def count_cells(
+    group: np.ndarray, truth: np.ndarray, predicted: np.ndarray, groups: int, rows: np.ndarray | None = None
+) -> Cells:
+    """The rows counted, each `rows` times; what is done with the cells does not depend on how many rows there are."""
+    import numpy as np
+
+    classes = max(2, 1 + int(max(truth.max(initial=0), predicted.max(initial=0))))
+    keys, place = np.unique((group.astype(np.int64) * classes + truth) * classes + predicted, return_inverse=True)
+    rest, said = np.divmod(keys, classes)
+    found, actual = np.divmod(rest, classes)
+    counts = np.bincount(place, weights=rows, minlength=len(keys)).astype(np.int64)
+    return Cells(found, actual, said, counts, groups)
+
+
+def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -> list[Disparity]:
+    found = []
+    for item in rates:
+        if item.metric == "selection_rate":
+            found.append(rate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=seed))
+        found.append(rate_disparity(item, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=seed))
+    return found
+
+
+def _by_fairlearn(measures: list[Measure], cells: Cells) -> list[Measure]:
+    """The measures with fairlearn's point values; where nothing is there to count fairlearn says 0, we say nothing."""
+    from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
+    from sklearn.metrics import accuracy_score, precision_score
+
+    if not len(cells.rows):
+        return measures
+    metrics = {
+        "accuracy": accuracy_score,
+        "selection_rate": partial(selection_rate, pos_label=1),
+        "true_positive_rate": partial(true_positive_rate, pos_label=1),
+        "false_positive_rate": partial(false_positive_rate, pos_label=1),
+        "precision": partial(precision_score, pos_label=1, zero_division=0.0),
+    }
+    names = [measure.metric for measure in measures]
+    frame = MetricFrame(
+        metrics={name: metrics[name] for name in names},
+        y_true=cells.truth,
+        y_pred=cells.predicted,
+        sensitive_features=cells.group,
+        sample_params={name: {"sample_weight": cells.rows} for name in names},
+    ).by_group
+    return [
+        replace(
+            measure,
+            values=tuple(
+                replace(item, value=float(frame.loc[index, measure.metric])) if item.rows else item
+                for index, item in enumerate(measure.values)
+            ),
+        )
+        for measure in measures
+    ]
+
+
+def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Disparity:
+    # each of the two at half the risk, so that the larger one's interval keeps the confidence
+    half = 1 - (1 - policy.confidence) / 2
+    gaps = [rate_gap(rates, compared(rates, grouping, policy), kind="difference", confidence=half) for rates in odds]
+    known = [gap for gap in gaps if gap is not None]
+    both = len(known) == len(odds)
+    widest = max(known, key=lambda gap: gap.value) if both else None
+    low = max(gap.low for gap in known) if both else None
+    high = max(gap.high for gap in known) if both else None
+    verdict = judge(low, high, line=policy.rate_line, better="lower")
+    return Disparity(
+        metric="equalized_odds_difference",
+        outcome=odds[0].outcome,
+        unit="share",
+        value=widest.value if widest else None,
+        low=low,
+        high=high,
+        lowest=grouping.names[widest.lowest] if widest else None,
+        highest=grouping.names[widest.highest] if widest else None,
+        better="lower",
+        line=policy.rate_line,
+        verdict=verdict,
+        reason=reason(verdict, line=policy.rate_line, better="lower", unit="share")
+        if both
+        else f"Fewer than two groups have {policy.minimum_group} rows of either outcome to compare.",
+    )

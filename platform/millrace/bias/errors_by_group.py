@@ -1,0 +1,73 @@
+"""Predictions of numbers: means and errors by group, with standard errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
+from millrace.bias.numbers import group_means
+from millrace.bias.report import AttributeReport
+from millrace.bias.table import count_groups
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from millrace.bias.groups import Grouping
+    from millrace.bias.policy import Policy
+
+
+def regressed(
+    name: str, grouping: Grouping, *, truth: np.ndarray, predicted: np.ndarray, policy: Policy
+) -> AttributeReport:
+    """Mean prediction, mean error, MAE, RMSE and R² by group, and their distances, for one sensitive column."""
+    deviation = float(truth.std(ddof=1)) if len(truth) > 1 else 0.0
+    prediction, bias, mae, rmse, r2 = _estimates(grouping, truth, predicted)
+    lines = policy.mean_line, policy.error_line
+    return AttributeReport(
+        attribute=name,
+        grouping=grouping.how,
+        groups=count_groups(grouping, policy=policy),
+        measures=tuple(measure_estimates(item, grouping, policy) for item in (prediction, bias, mae, rmse, r2)),
+        disparities=(
+            *(
+                estimate_disparity(
+                    item, grouping, kind="standardised_difference", line=line, policy=policy, scale=deviation
+                )
+                for item, line in zip((prediction, bias), lines, strict=True)
+            ),
+            *(
+                estimate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy)
+                for item in (mae, rmse)
+            ),
+            estimate_disparity(r2, grouping, kind="difference", line=policy.rate_line, policy=policy),
+        ),
+    )
+
+
+def _estimates(grouping: Grouping, truth: np.ndarray, predicted: np.ndarray) -> list[Estimates]:
+    import numpy as np
+
+    error = predicted - truth
+    prediction, prediction_error, rows = group_means(predicted, grouping)
+    bias, bias_error, _ = group_means(error, grouping)
+    mae, mae_error, _ = group_means(np.abs(error), grouping)
+    square, square_error, _ = group_means(error**2, grouping)
+    centre, _, _ = group_means(truth, grouping)
+    away = (truth - centre[grouping.codes]) ** 2
+    variance, _, _ = group_means(away, grouping)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # delta method: standard errors through the derivative of the root, and through the influence function of R²
+        rmse = np.sqrt(square)
+        rmse_error = square_error / (2 * rmse)
+        r2 = np.where(variance > 0, 1 - square / variance, np.nan)
+        unexplained = (1 - r2)[grouping.codes]
+        influence = (error**2 - unexplained * away) / variance[grouping.codes]
+    known = np.where(np.isfinite(influence), influence, 0.0)
+    _, r2_error, _ = group_means(known, grouping)
+    return [
+        Estimates("mean_prediction", "target", prediction, prediction_error, rows),
+        Estimates("mean_error", "target", bias, bias_error, rows),
+        Estimates("mae", "target", mae, mae_error, rows),
+        Estimates("rmse", "target", rmse, rmse_error, rows),
+        Estimates("r2", "share", r2, r2_error, rows),
+    ]

@@ -1,0 +1,87 @@
+"""Bias of a model's predictions on rows it was not trained on, through fairlearn's MetricFrame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millrace.bias.confusion import classified
+from millrace.bias.errors_by_group import regressed
+from millrace.bias.groups import group_rows
+from millrace.bias.numbers import numeric_target
+from millrace.bias.outcomes import read_outcomes
+from millrace.bias.policy import DEFAULT_POLICY, Policy
+from millrace.bias.report import BiasReport
+from millrace.bias.table import NO_ATTRIBUTES, check_sensitive
+from millrace.contracts.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from millrace.contracts.task import Answers
+
+
+def measure_model_bias(
+    y_true: np.ndarray | pd.Series[Any],
+    y_pred: np.ndarray | pd.Series[Any],
+    groups: pd.DataFrame,
+    *,
+    answers: Answers,
+    seed: int,
+    policy: Policy = DEFAULT_POLICY,
+) -> BiasReport:
+    """Bias of predictions: rows of `y_true`, `y_pred` and `groups` (the sensitive columns) belong together by position.
+
+    Classification: accuracy, true and false positive rate, precision and selection rate by group, their differences,
+    the selection rate's ratio and equalized odds. Regression: mean prediction, mean error, MAE, RMSE and R² by group.
+
+    Raises:
+        BadInput: the lengths differ, a sensitive column is not there, or a prediction is missing.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not len(y_true) == len(y_pred) == len(groups):
+        raise BadInput(
+            f"{len(y_true)} labels, {len(y_pred)} predictions and {len(groups)} rows of groups do not belong together",
+            field="groups",
+            remedy="give one prediction and one row of groups for each label",
+        )
+    sensitive = check_sensitive(groups, answers)
+    truth, predicted = pd.Series(np.asarray(y_true)), pd.Series(np.asarray(y_pred))
+    present = truth.notna().to_numpy()
+    if predicted[present].isna().any():
+        raise BadInput("a prediction is missing", field="y_pred", remedy="predict every row of the hold-out")
+    kept = groups.loc[:, list(sensitive)].reset_index(drop=True)[present]
+    groupings = {name: group_rows(kept[name], policy=policy) for name in sensitive}
+    notes = () if sensitive else (NO_ATTRIBUTES,)
+    outcomes: tuple[str, ...] = ()
+    positive = None
+    if answers.task_type == "regression":
+        numbers = numeric_target(truth[present], answers.target)
+        forecast = numeric_target(predicted[present], answers.target)
+        attributes = tuple(
+            regressed(name, item, truth=numbers, predicted=forecast, policy=policy) for name, item in groupings.items()
+        )
+    else:
+        words = pd.concat([truth[present], predicted[present]], ignore_index=True)
+        both = read_outcomes(words, answers, policy, positive_may_lack=True)
+        rows = int(present.sum())
+        attributes = tuple(
+            classified(name, item, both, truth=both.codes[:rows], predicted=both.codes[rows:], policy=policy, seed=seed)
+            for name, item in groupings.items()
+        )
+        outcomes, positive, notes = both.measured, both.positive, (*notes, *both.notes)
+    return BiasReport(
+        subject="model",
+        task_type=answers.task_type,
+        target=answers.target,
+        positive=positive,
+        outcomes=outcomes,
+        rows=int(present.sum()),
+        rows_without_target=int((~present).sum()),
+        attributes=attributes,
+        notes=notes,
+        policy=policy,
+        seed=seed,
+    )

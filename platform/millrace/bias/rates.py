@@ -1,0 +1,160 @@
+"""Metrics that are rates: by group with Wilson intervals, and the distances between groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from millrace.bias.groups import Grouping
+from millrace.bias.intervals import pairwise_differences, pairwise_ratios, quantile, wilson
+from millrace.bias.report import Disparity, GroupValue, Measure, Unit
+from millrace.bias.verdicts import Better, judge
+from millrace.bias.wording import reason
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from millrace.bias.policy import Policy
+
+Kind = Literal["difference", "ratio"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """One rate by group: `successes` out of `trials`, one entry per group."""
+
+    metric: str
+    outcome: str | None
+    successes: np.ndarray
+    trials: np.ndarray
+    needs_both_outcomes: bool = False
+    """True for selection rates: a target that hardly varies cannot be judged."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A distance between groups, before it is judged."""
+
+    value: float
+    low: float
+    high: float
+    lowest: int
+    highest: int
+
+
+def compared(rates: Rates, grouping: Grouping, policy: Policy) -> np.ndarray:
+    """Which groups take part in the comparison: named groups with enough trials."""
+    import numpy as np
+
+    chosen: np.ndarray = np.array(grouping.comparable, dtype=bool) & (rates.trials >= policy.minimum_group)
+    return chosen
+
+
+def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
+    """The rate of every group with its own Wilson interval; no value where there are no trials."""
+    low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
+    chosen = compared(rates, grouping, policy)
+    values = []
+    for index, name in enumerate(grouping.names):
+        trials, successes = int(rates.trials[index]), int(rates.successes[index])
+        some = trials > 0
+        values.append(
+            GroupValue(
+                group=name,
+                value=successes / trials if some else None,
+                low=float(low[index]) if some else None,
+                high=float(high[index]) if some else None,
+                rows=trials,
+                count=successes,
+                compared=bool(chosen[index]),
+            )
+        )
+    return Measure(rates.metric, rates.outcome, "share", tuple(values))
+
+
+def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float) -> Gap | None:
+    """The distance over the chosen groups, with limits that hold for all pairs together.
+
+    A difference is largest minus smallest, a ratio smallest over largest. None with fewer than two groups, and for a
+    ratio when every rate is zero.
+    """
+    import numpy as np
+
+    where = np.flatnonzero(chosen)
+    if len(where) < 2:
+        return None
+    successes, trials = rates.successes[where], rates.trials[where]
+    values = successes / trials
+    low, high = wilson(successes, trials, quantile(confidence, len(where) * (len(where) - 1) // 2))
+    smallest, largest = int(np.argmin(values)), int(np.argmax(values))
+    pairs = ~np.eye(len(where), dtype=bool)
+    if kind == "difference":
+        lower, upper = pairwise_differences(values, low, high)
+        value = float(values[largest] - values[smallest])
+        limits = max(0.0, float(lower[pairs].max())), min(1.0, float(upper[pairs].max()))
+    else:
+        if values[largest] == 0:
+            return None
+        lower, upper = pairwise_ratios(values, low, high)
+        value = float(values[smallest] / values[largest])
+        limits = max(0.0, float(lower[pairs].min())), min(1.0, float(upper[pairs].min()))
+    return Gap(value, min(limits[0], value), max(limits[1], value), int(where[smallest]), int(where[largest]))
+
+
+def rate_disparity(
+    rates: Rates, grouping: Grouping, *, kind: Kind, line: float, policy: Policy, seed: int
+) -> Disparity:
+    """The judged distance between the groups in one rate."""
+    chosen = compared(rates, grouping, policy)
+    gap = rate_gap(rates, chosen, kind=kind, confidence=policy.confidence)
+    shortage = _shortage(rates, chosen, policy)
+    better: Better = "lower" if kind == "difference" else "higher"
+    unit: Unit = "share" if kind == "difference" else "ratio"
+    verdict = judge(
+        gap.low if gap else None, gap.high if gap else None, line=line, better=better, enough=shortage is None
+    )
+    return Disparity(
+        metric=f"{rates.metric}_{kind}",
+        outcome=rates.outcome,
+        unit=unit,
+        value=gap.value if gap else None,
+        low=gap.low if gap else None,
+        high=gap.high if gap else None,
+        lowest=grouping.names[gap.lowest] if gap else None,
+        highest=grouping.names[gap.highest] if gap else None,
+        better=better,
+        line=line,
+        verdict=verdict,
+        reason=shortage or reason(verdict, line=line, better=better, unit=unit),
+        bootstrap=bootstrap(rates, chosen, kind=kind, policy=policy, seed=seed) if gap else None,
+    )
+
+
+def bootstrap(rates: Rates, chosen: np.ndarray, *, kind: Kind, policy: Policy, seed: int) -> tuple[float, float] | None:
+    """Percentile interval over resamples within each group, drawn as counts; None when a resample has no ratio."""
+    import numpy as np
+
+    trials = rates.trials[chosen]
+    rng = np.random.default_rng(seed)
+    drawn = rng.binomial(trials, rates.successes[chosen] / trials, size=(policy.bootstraps, len(trials))) / trials
+    smallest, largest = drawn.min(axis=1), drawn.max(axis=1)
+    if kind == "ratio" and not largest.all():
+        return None
+    distances = largest - smallest if kind == "difference" else smallest / largest
+    tail = (1 - policy.confidence) / 2
+    low, high = np.quantile(distances, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _shortage(rates: Rates, chosen: np.ndarray, policy: Policy) -> str | None:
+    if chosen.sum() < 2:
+        return f"Fewer than two groups have {policy.minimum_group} rows or more to compare."
+    if rates.needs_both_outcomes:
+        successes = int(rates.successes[chosen].sum())
+        failures = int(rates.trials[chosen].sum()) - successes
+        if min(successes, failures) < policy.minimum_outcomes:
+            return (
+                f"Only {min(successes, failures)} rows have the rarer outcome; "
+                f"{policy.minimum_outcomes} are needed for a comparison."
+            )
+    return None

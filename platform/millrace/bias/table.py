@@ -1,0 +1,78 @@
+"""What both measurements need of a table: the sensitive columns checked, and the groups counted."""
+
+from __future__ import annotations
+
+import difflib
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from millrace.bias.report import Group
+from millrace.contracts.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from millrace.bias.groups import Grouping
+    from millrace.bias.policy import Policy
+    from millrace.contracts.task import Answers
+
+NO_ATTRIBUTES = (
+    "No sensitive column was named, so nothing was compared and there is no verdict. "
+    "Name the columns whose groups must be treated alike and measure again."
+)
+
+
+def check_sensitive(frame: pd.DataFrame, answers: Answers) -> tuple[str, ...]:
+    """The sensitive columns, each once.
+
+    Raises:
+        BadInput: a column is not there (suggests near names), or is the target itself.
+    """
+    for name in answers.sensitive:
+        require_column(frame, name, field="sensitive")
+        if name == answers.target:
+            raise BadInput(
+                f"sensitive column {name!r} is the target",
+                field="sensitive",
+                remedy="leave the target out of the sensitive columns",
+            )
+    return tuple(dict.fromkeys(answers.sensitive))
+
+
+def require_column(frame: pd.DataFrame, name: str, *, field: str) -> pd.Series[Any]:
+    """The column of that name.
+
+    Raises:
+        BadInput: there is none; suggests near names.
+    """
+    names = [str(column) for column in frame.columns]
+    if name in names:
+        return frame.iloc[:, names.index(name)]
+    near = difflib.get_close_matches(name, names, n=3) or names[:5]
+    raise BadInput(
+        f"column {name[:80]!r} is not in the data",
+        field=field,
+        remedy="name one of the columns, such as " + ", ".join(repr(item[:80]) for item in near),
+    )
+
+
+def count_groups(grouping: Grouping, *, policy: Policy) -> tuple[Group, ...]:
+    """Every group with its rows, and why it is not compared when it is not."""
+    import numpy as np
+
+    counts = np.bincount(grouping.codes, minlength=len(grouping.names))
+    total = max(1, len(grouping.codes))
+    groups = []
+    for name, comparable, rows in zip(grouping.names, grouping.comparable, counts.tolist(), strict=True):
+        remark = ""
+        if not comparable:
+            remark = "not compared: not one group of people"
+        elif rows < policy.minimum_group:
+            remark = f"not compared: fewer than {policy.minimum_group} rows"
+        groups.append(Group(name, rows, rows / total, comparable and not remark, remark))
+    return tuple(groups)
+
+
+def seed_of(seed: int, *names: str) -> int:
+    """Seed of one comparison: the same whatever else is measured beside it."""
+    return zlib.crc32("\0".join((str(seed), *names)).encode())

@@ -1,0 +1,132 @@
+"""Sentences about verdicts and metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from millrace.contracts.stages import Verdict
+from millrace.pages import filters
+
+if TYPE_CHECKING:
+    from millrace.bias.report import AttributeReport, BiasReport, Disparity, Unit
+
+TITLES = {
+    "selection_rate": "Selection rate",
+    "accuracy": "Accuracy",
+    "true_positive_rate": "True positive rate",
+    "false_positive_rate": "False positive rate",
+    "precision": "Precision",
+    "equalized_odds": "Equalized odds",
+    "mean": "Mean",
+    "mean_prediction": "Mean prediction",
+    "mean_error": "Mean error",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+    "r2": "R²",
+}
+MEANINGS = {
+    "selection_rate": "share of the group with the outcome",
+    "accuracy": "share of the group predicted correctly",
+    "true_positive_rate": "share predicted to have the outcome among those who have it",
+    "false_positive_rate": "share predicted to have the outcome among those who do not have it",
+    "precision": "share who have the outcome among those predicted to have it",
+    "equalized_odds": "the larger of the differences in true and in false positive rate",
+    "mean": "average of the target",
+    "mean_prediction": "average of the predictions",
+    "mean_error": "average of prediction minus truth; above zero means predicted too high",
+    "mae": "average size of the error",
+    "rmse": "size of the error with large ones counted more",
+    "r2": "share of the group's variance that the model explains",
+}
+_KINDS = ("standardised_difference", "difference", "ratio")
+
+
+def metric_title(metric: str) -> str:
+    """Name of a metric, or of a disparity in it, for people."""
+    for kind in _KINDS:
+        if metric.endswith("_" + kind):
+            return f"{TITLES[metric.removesuffix('_' + kind)]}: {kind.replace('_', ' ')}"
+    return TITLES[metric]
+
+
+def reason(verdict: Verdict, *, line: float, better: Literal["higher", "lower"], unit: Unit) -> str:
+    """Why an interval got its verdict."""
+    above = better == "higher"
+    shown = f"{line * 100:g} points" if unit == "share" else f"{line:g}"
+    side = {True: "at or above", False: "at or below"}[above]
+    other = {True: "below", False: "above"}[above]
+    texts: dict[Verdict, str] = {
+        "pass": f"The whole interval lies {side} the line of {shown}.",
+        "fail": f"The whole interval lies {other} the line of {shown}.",
+        "inconclusive": f"The interval crosses the line of {shown}: the data do not settle it.",
+        "not assessable": "The distance cannot be computed from these values.",
+    }
+    return texts[verdict]
+
+
+def value_text(value: float | None, unit: Unit, *, distance: bool = False) -> str:
+    """A figure for people; a difference of shares in percentage points."""
+    if unit == "share":
+        return filters.points(value) if distance else filters.percent(value)
+    if value is None or unit == "target":
+        return filters.number(value)
+    return f"{value:.2f}" if unit == "ratio" else f"{value:.2f} SD"
+
+
+def interval_text(low: float | None, high: float | None, unit: Unit, *, distance: bool = False) -> str:
+    """An interval for people, the unit said once."""
+    if low is None or high is None:
+        return filters.ABSENT
+    first = value_text(low, unit, distance=distance)
+    for word in ("%", " points", " SD"):
+        first = first.removesuffix(word)
+    return f"{first} to {value_text(high, unit, distance=distance)}"
+
+
+def sentence(attribute: AttributeReport, item: Disparity) -> str:
+    """One disparity in a sentence: who is lowest, who is highest, how far apart, how sure."""
+    of = f" of {filters.visible(item.outcome, 40)}" if item.outcome else ""
+    if item.value is None or item.lowest is None or item.highest is None:
+        return f"{metric_title(item.metric)}{of} cannot be compared. {item.reason}"
+    distance = value_text(item.value, item.unit, distance=True)
+    interval = interval_text(item.low, item.high, item.unit, distance=True)
+    measure = next(
+        (
+            entry
+            for entry in attribute.measures
+            if entry.outcome == item.outcome and item.metric.startswith(entry.metric + "_")
+        ),
+        None,
+    )
+    if measure is None:
+        return f"{metric_title(item.metric)}{of} is {distance}, interval {interval}."
+    values = {entry.group: value_text(entry.value, measure.unit) for entry in measure.values}
+    kind = "Ratio" if item.unit == "ratio" else "Difference"
+    return (
+        f"{TITLES[measure.metric]}{of} is lowest for {filters.visible(item.lowest, 40)} ({values[item.lowest]}) "
+        f"and highest for {filters.visible(item.highest, 40)} ({values[item.highest]}). "
+        f"{kind}: {distance}, interval {interval}."
+    )
+
+
+def headline(report: BiasReport) -> str:
+    """The whole report in one or two sentences."""
+    if not report.attributes:
+        return "No sensitive column was named, so nothing was compared. There is no verdict."
+    clauses: dict[Verdict, tuple[str, str]] = {
+        "fail": ("fails", "fail"),
+        "inconclusive": ("is inconclusive", "are inconclusive"),
+        "not assessable": ("cannot be assessed", "cannot be assessed"),
+        "pass": ("passes", "pass"),
+    }
+    parts = []
+    for verdict, (one, several) in clauses.items():
+        names = [filters.visible(item.attribute, 40) for item in report.attributes if item.verdict == verdict]
+        if names:
+            parts.append(f"{_joined(names)} {one if len(names) == 1 else several}")
+    what = "the recorded outcomes" if report.subject == "label" else "the model's predictions"
+    return f"In {what}: {'; '.join(parts)}."
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,36 @@
+"""`millrace`: the command groups put together. Each imports what it needs when it runs, so that help is quick."""
+
+import typer
+
+from millrace.cli import lineage, pipeline, platform_commands, report, topics
+from millrace.cli.run import run
+
+app = typer.Typer(
+    name="millrace",
+    help="Kafka in, governed models out: data sets become bias reports, models and explanations, with their lineage.",
+    epilog="Exit codes: 0 done, 2 bad input, 3 a stage failed, 4 waiting for a person, 5 a part cannot be reached, "
+    "6 integrity broken, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command(rich_help_panel="The main job")(run)
+app.command("up", rich_help_panel="The platform on this machine")(platform_commands.up)
+app.command("down", rich_help_panel="The platform on this machine")(platform_commands.down)
+app.command("status", rich_help_panel="The platform on this machine")(platform_commands.status)
+app.command("doctor", rich_help_panel="The platform on this machine")(platform_commands.doctor)
+app.command("env", rich_help_panel="The platform on this machine")(platform_commands.env)
+app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Pipelines and results")
+app.add_typer(report.app, name="report", rich_help_panel="Pipelines and results")
+app.add_typer(lineage.app, name="lineage", rich_help_panel="Pipelines and results")
+app.add_typer(topics.app, name="topics", rich_help_panel="Kafka")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

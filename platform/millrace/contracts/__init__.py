@@ -1,0 +1,1 @@
+"""Topics, event payloads, identifiers and errors: the words every room shares."""

@@ -1,0 +1,56 @@
+"""Topic names of the governed chain and the headers that travel beside the payloads."""
+
+from dataclasses import dataclass
+
+DEAD_LETTER_SUFFIX = ".dlq"
+
+EVENT_ID = "millrace-event-id"
+TRACE_PARENT = "traceparent"
+CONTENT_SHA256 = "content-sha256"
+PIPELINE = "millrace-pipeline"
+ATTEMPT = "millrace-attempt"
+SCHEMA_VERSION = "millrace-schema-version"
+EXECUTOR = "millrace-executor"
+"""Present with value `external` on a trigger that an outside worker takes; sensors leave it alone."""
+
+DLQ_TOPIC = "millrace-dlq-topic"
+DLQ_PARTITION = "millrace-dlq-partition"
+DLQ_OFFSET = "millrace-dlq-offset"
+DLQ_TIMESTAMP = "millrace-dlq-timestamp"
+DLQ_STAGE = "millrace-dlq-stage"
+DLQ_ERROR = "millrace-dlq-error"
+DLQ_MESSAGE = "millrace-dlq-message"
+DLQ_ATTEMPT = "millrace-dlq-attempt"
+DLQ_CODE_VERSION = "millrace-dlq-code-version"
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of the topics; the defaults are the seeds', settings override them one by one."""
+
+    dataset: str = "dataset-events"
+    bias: str = "bias-events"
+    automl: str = "automl-events"
+    xai: str = "xai-events"
+    stage: str = "stage-events"
+    bias_trigger: str = "bias-trigger-events"
+    automl_trigger: str = "automl-trigger-events"
+    xai_trigger: str = "xai-trigger-events"
+
+    def triggers(self) -> tuple[str, str, str]:
+        """The topics that Kafka sensors turn into runs."""
+        return (self.bias_trigger, self.automl_trigger, self.xai_trigger)
+
+    def for_conductor(self) -> tuple[str, ...]:
+        """The topics that the conductor reads."""
+        return (self.dataset, self.bias, self.automl, self.xai, self.stage)
+
+    def all(self) -> tuple[str, ...]:
+        """Every topic of the chain with its dead-letter topic."""
+        names = (*self.for_conductor(), *self.triggers())
+        return (*names, *(dead_letter_topic(name) for name in names))
+
+
+def dead_letter_topic(topic: str) -> str:
+    """The topic that takes what could not be processed from `topic`."""
+    return topic + DEAD_LETTER_SUFFIX

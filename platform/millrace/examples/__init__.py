@@ -1,0 +1,1 @@
+"""Example data with a known truth, made by seeded generators."""

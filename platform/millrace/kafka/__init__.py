@@ -1,0 +1,1 @@
+"""Everything that speaks to Kafka: the embedded broker, client settings, topics, consumers and dead letters."""

@@ -1,0 +1,53 @@
+"""What a person writes for a thing, made into its full reference."""
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from millrace.contracts.errors import BadInput
+from millrace.contracts.identifiers import DatasetKey, parse_model_version, parse_partition_key
+from millrace.contracts.references import dataset_ref, model_ref, report_ref
+from millrace.warehouse.datasets import get_version
+from millrace.warehouse.models import get_model
+from millrace.warehouse.reports import get_report
+
+_REPORT_ID = re.compile(r"[a-z]{2}-[0-9a-f]{20}")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A full reference and the data set it belongs to."""
+
+    ref: str
+    key: DatasetKey
+
+
+def resolve(session: Session, text: str) -> Named:
+    """The thing that the text names.
+
+    `dataset:user.data@v2`, `model:user.data@v1` and `report:br-…` name one thing. Without `@v…` the newest version is
+    meant, `user.data` alone is a data set, and a report's id alone is the report.
+
+    Raises:
+        BadInput: the text has none of these forms.
+        NotFound: there is no such data set, model or report.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        kind, rest = ("report", text) if _REPORT_ID.fullmatch(text) else ("dataset", text)
+    if kind == "report":
+        report = get_report(session, rest)
+        return Named(report_ref(report.report_id), report.key)
+    if kind not in ("dataset", "model"):
+        raise BadInput(
+            f"{text[:80]!r} names nothing that lineage knows",
+            field="ref",
+            remedy="write dataset:user.data@v1, model:user.data@v1, report:ID, or user.data for its newest version",
+        )
+    name, at, version_text = rest.partition("@")
+    key = parse_partition_key(name)
+    version = parse_model_version(version_text) if at else None
+    if kind == "model":
+        return Named(model_ref(key, get_model(session, key, version).version), key)
+    return Named(dataset_ref(key, get_version(session, key, version).version), key)

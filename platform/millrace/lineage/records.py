@@ -1,0 +1,56 @@
+"""The warehouse's own rows against the statements: what is said to exist was made, with the hashes it is shown with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from millrace.contracts.identifiers import DatasetKey
+from millrace.contracts.references import Ref, dataset_ref, model_ref, report_ref
+from millrace.lineage.graph import Graph
+from millrace.lineage.verification import Failure, Gap
+from millrace.warehouse.schema import DatasetVersion, Model, Report
+
+
+def stored_refs(session: Session, key: DatasetKey | None) -> dict[str, tuple[Ref, ...]]:
+    """Reference → its pieces with the hashes that the warehouse's rows give them."""
+    found: dict[str, tuple[Ref, ...]] = {}
+    for version in session.scalars(_of(select(DatasetVersion), DatasetVersion, key)):
+        ref = dataset_ref(DatasetKey(version.user_id, version.dataset_id), version.version)
+        found[ref] = (Ref(ref, version.sha256, part="raw"), Ref(ref, version.table_sha256, part="table"))
+    for model in session.scalars(_of(select(Model), Model, key)):
+        ref = model_ref(DatasetKey(model.user_id, model.dataset_id), model.version)
+        found[ref] = (Ref(ref, model.tree_sha256, kind="model"),)
+    for report in session.scalars(_of(select(Report), Report, key)):
+        ref = report_ref(report.report_id)
+        pieces = [Ref(ref, report.json_sha256, part="json")]
+        if report.html_sha256 is not None:
+            pieces.append(Ref(ref, report.html_sha256, part="html"))
+        found[ref] = tuple(pieces)
+    return found
+
+
+def disagreements(graph: Graph, stored: dict[str, tuple[Ref, ...]]) -> Iterator[Failure | Gap]:
+    """Rows without a statement, statements without a row, and pieces whose hashes differ between the two."""
+    for ref, pieces in stored.items():
+        steps = graph.made_by.get(ref)
+        if not steps:
+            yield Gap(ref, "no statement says how it was made")
+            continue
+        stated = {out.part: out.sha256 for out in steps[-1].outputs if out.ref == ref}
+        recorded = {piece.part: piece.sha256 for piece in pieces}
+        for part in stated.keys() | recorded.keys():
+            if stated.get(part) != recorded.get(part):
+                yield Failure(
+                    ref, "record differs", part, steps[-1].row.id, expected=stated.get(part), found=recorded.get(part)
+                )
+    for ref in graph.made_by:
+        if ref not in stored:
+            yield Failure(ref, "record missing", statement_id=graph.made_by[ref][-1].row.id)
+
+
+def _of(wanted: Select[Any], table: type[DatasetVersion | Model | Report], key: DatasetKey | None) -> Select[Any]:
+    if key is None:
+        return wanted
+    return wanted.where(table.user_id == key.user_id, table.dataset_id == key.dataset_id)

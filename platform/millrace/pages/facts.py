@@ -1,0 +1,24 @@
+"""What a page says of its own origin; outside the hashed result."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class PageFacts:
+    """Origin of a page: which bytes, which code, when. Shown in the header and in the footer."""
+
+    dataset: str
+    """Partition key, `user.dataset`."""
+    version: int
+    sha256: str
+    """Content hash of the data set version as it came."""
+    code_version: str
+    created_at: datetime
+    """Moment in UTC."""
+    name: str | None = None
+    """Name that the owner gave the data set."""
+    report_hash: str | None = None
+    model: str | None = None
+    """Model version such as `v1`."""
+    pipeline_id: str | None = None

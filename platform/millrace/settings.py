@@ -1,0 +1,202 @@
+"""Every setting: its environment variable, its default and one sentence.
+
+Values are read once, by `load()`, and passed on; nothing else reads the environment.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from millrace.contracts.errors import BadInput
+from millrace.contracts.stages import Executor, Policy
+from millrace.contracts.topics import Topics
+
+GIB = 1 << 30
+Port = int
+
+
+class Settings(BaseSettings):
+    """The platform's settings. `millrace doctor` shows where each part is and what is wrong with it."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True)
+
+    home: Path = Field(Path(".millrace"), alias="MILLRACE_HOME")
+    """Folder that holds all state of the platform on this machine."""
+    cache: Path | None = Field(None, alias="MILLRACE_CACHE")
+    """Folder for the broker's jars, shared between homes (default: `millrace` in the user's cache folder)."""
+    mode: Literal["LOCAL_SIM", "KAFKA"] = Field("LOCAL_SIM", alias="MILLRACE_MODE")
+    """LOCAL_SIM starts our own broker; KAFKA uses the cluster that KAFKA_BOOTSTRAP names."""
+    user: str = Field("local", alias="MILLRACE_USER")
+    """User that the command line acts for when --user is not given."""
+
+    database_url: str | None = Field(None, alias="MILLRACE_DATABASE_URL")
+    """SQLAlchemy URL of the warehouse (default: SQLite under MILLRACE_HOME)."""
+    artifacts_url: str | None = Field(None, alias="MILLRACE_ARTIFACTS_URL")
+    """fsspec URL of the artifact store (default: folder under MILLRACE_HOME)."""
+    mlflow_url: str | None = Field(None, alias="MLFLOW_TRACKING_URI")
+    """MLflow server (default: the one that `millrace up` starts)."""
+
+    kafka_bootstrap: str | None = Field(
+        None, validation_alias=AliasChoices("KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_BROKERS")
+    )
+    """Kafka brokers, host:port separated by commas; the first of the three names that is set wins."""
+    kafka_api_key: SecretStr | None = Field(None, alias="API_KEY")
+    """SASL user name in KAFKA mode; with API_SECRET it switches SASL_SSL with PLAIN on."""
+    kafka_api_secret: SecretStr | None = Field(None, alias="API_SECRET")
+    """SASL password in KAFKA mode."""
+    kafka_heap: str = Field("512m", alias="MILLRACE_KAFKA_HEAP")
+    """Largest heap of our own broker, in Java's notation."""
+    partitions: int = Field(4, alias="MILLRACE_TOPIC_PARTITIONS", ge=1, le=256)
+    """Partitions of a topic that we create."""
+    retention_hours: int = Field(168, alias="MILLRACE_TOPIC_RETENTION_HOURS", ge=1)
+    """Retention of a topic that we create, in hours."""
+    dataset_topic: str = Field(Topics.dataset, alias="KAFKA_DATASET_TOPIC")
+    """Topic of stored data sets."""
+    bias_topic: str = Field(Topics.bias, alias="KAFKA_BIAS_TOPIC")
+    """Topic of saved bias reports."""
+    automl_topic: str = Field(Topics.automl, alias="KAFKA_AUTOML_TOPIC")
+    """Topic of saved models."""
+    xai_topic: str = Field(Topics.xai, alias="KAFKA_XAI_TOPIC")
+    """Topic of saved explanation reports."""
+    stage_topic: str = Field(Topics.stage, alias="KAFKA_STAGE_TOPIC")
+    """Topic of started, failed and cancelled stages."""
+    bias_trigger_topic: str = Field(Topics.bias_trigger, alias="KAFKA_BIAS_TRIGGER_TOPIC")
+    """Topic that starts bias reports."""
+    automl_trigger_topic: str = Field(Topics.automl_trigger, alias="KAFKA_AUTOML_TRIGGER_TOPIC")
+    """Topic that starts training."""
+    xai_trigger_topic: str = Field(Topics.xai_trigger, alias="KAFKA_XAI_TRIGGER_TOPIC")
+    """Topic that starts explanations."""
+
+    host: str = Field("127.0.0.1", alias="MILLRACE_HOST")
+    """Address that the API binds to; any but loopback needs MILLRACE_API_TOKENS."""
+    api_port: Port = Field(8000, alias="MILLRACE_API_PORT", ge=1, le=65535)
+    """Port of the API and its pages."""
+    kafka_port: Port = Field(9092, alias="MILLRACE_KAFKA_PORT", ge=1, le=65535)
+    """Port of our own broker."""
+    kafka_controller_port: Port = Field(9093, alias="MILLRACE_KAFKA_CONTROLLER_PORT", ge=1, le=65535)
+    """Port of our own broker's controller."""
+    dagster_port: Port = Field(3000, alias="MILLRACE_DAGSTER_PORT", ge=1, le=65535)
+    """Port of Dagster's web pages."""
+    code_server_port: Port = Field(4266, alias="MILLRACE_CODE_SERVER_PORT", ge=1, le=65535)
+    """Port of Dagster's code server."""
+    mlflow_port: Port = Field(5000, alias="MILLRACE_MLFLOW_PORT", ge=1, le=65535)
+    """Port of the MLflow server."""
+    conductor_port: Port = Field(9108, alias="MILLRACE_CONDUCTOR_PORT", ge=1, le=65535)
+    """Port of the conductor's health and metrics."""
+
+    warm_runs: bool = Field(True, alias="MILLRACE_WARM_RUNS")
+    """Whether runs are forked from a preloaded process; false gives each a new process, as Dagster does by itself."""
+
+    api_tokens: SecretStr | None = Field(None, alias="MILLRACE_API_TOKENS")
+    """Bearer tokens as user=SHA-256 pairs separated by commas; the hash is that of the token's bytes."""
+    api_token: SecretStr | None = Field(None, alias="MILLRACE_API_TOKEN")
+    """Bearer token that the command line sends; needed where MILLRACE_API_TOKENS is set."""
+    max_upload_bytes: int = Field(2 * GIB, alias="MILLRACE_MAX_UPLOAD_BYTES", ge=1)
+    """Largest upload in bytes, as it arrives."""
+    max_decompressed_bytes: int = Field(8 * GIB, alias="MILLRACE_MAX_DECOMPRESSED_BYTES", ge=1)
+    """Largest size in bytes that a gzip upload may unpack to."""
+    max_columns: int = Field(4096, alias="MILLRACE_MAX_COLUMNS", ge=2)
+    """Largest number of columns of a data set."""
+
+    policy: Policy = Field("ask", alias="MILLRACE_POLICY")
+    """Policy of users who set none: ask a person, or autopilot."""
+    time_budget: int = Field(60, alias="MILLRACE_TIME_BUDGET", ge=1, le=86_400)
+    """AutoML time budget in seconds for pipelines that set none."""
+    stage_retries: int = Field(2, alias="MILLRACE_STAGE_RETRIES", ge=0, le=20)
+    """Times that a stage is tried again after a transient failure."""
+    bias_executor: Executor = Field("dagster", alias="MILLRACE_BIAS_EXECUTOR")
+    """Who measures bias: Dagster, or an outside worker through REST."""
+    automl_executor: Executor = Field("dagster", alias="MILLRACE_AUTOML_EXECUTOR")
+    """Who trains: Dagster, or an outside worker through REST."""
+    xai_executor: Executor = Field("dagster", alias="MILLRACE_XAI_EXECUTOR")
+    """Who explains: Dagster, or an outside worker through REST."""
+    code_version: str | None = Field(None, alias="MILLRACE_CODE_VERSION")
+    """Version of the code recorded with every materialisation (default: the package's version)."""
+
+    @field_validator("home", "cache")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mode == "KAFKA" and self.kafka_bootstrap is None:
+            raise ValueError("MILLRACE_MODE=KAFKA needs KAFKA_BOOTSTRAP")
+        if (self.kafka_api_key is None) != (self.kafka_api_secret is None):
+            raise ValueError("API_KEY and API_SECRET go together")
+        return self
+
+    @property
+    def topics(self) -> Topics:
+        """Topic names as set."""
+        return Topics(
+            dataset=self.dataset_topic,
+            bias=self.bias_topic,
+            automl=self.automl_topic,
+            xai=self.xai_topic,
+            stage=self.stage_topic,
+            bias_trigger=self.bias_trigger_topic,
+            automl_trigger=self.automl_trigger_topic,
+            xai_trigger=self.xai_trigger_topic,
+        )
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka brokers in use: our own in LOCAL_SIM, whatever the environment names in KAFKA mode."""
+        if self.mode == "KAFKA" and self.kafka_bootstrap is not None:
+            return self.kafka_bootstrap
+        return f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL of the warehouse in use."""
+        return self.database_url or f"sqlite:///{self.home / 'warehouse.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        """fsspec URL of the artifact store in use."""
+        return self.artifacts_url or (self.home / "artifacts").as_uri()
+
+    @property
+    def mlflow(self) -> str:
+        """URL of the MLflow server in use."""
+        return self.mlflow_url or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def api_url(self) -> str:
+        """URL at which this machine reaches the API."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.api_port}"
+
+    @property
+    def dagster_url(self) -> str:
+        """URL of Dagster's web pages and GraphQL."""
+        return f"http://127.0.0.1:{self.dagster_port}"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder."""
+        return self.home / "dagster"
+
+    @property
+    def logs(self) -> Path:
+        """Folder with one log per process."""
+        return self.home / "logs"
+
+
+def load() -> Settings:
+    """The settings of this process's environment.
+
+    Raises:
+        BadInput: a variable that does not hold what it must; names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise BadInput(
+            f"setting {name}: {first['msg']}", field=name, remedy="see `millrace env --settings` for every setting"
+        ) from error

@@ -1,0 +1,1 @@
+"""Metadata database, content-addressed artifacts, outbox and its relay, table lake."""

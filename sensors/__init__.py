@@ -1,0 +1,1 @@
+"""Kafka sensors and run-status sensors."""

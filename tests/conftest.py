@@ -1,0 +1,221 @@
+"""Real parts that every test may use: a Kafka broker, PostgreSQL, Chromium; and settings with free ports."""
+
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.contracts.errors import CannotReach
+from millrace.kafka.broker import EmbeddedBroker
+from millrace.kafka.jars import broker_jars
+from millrace.kafka.java import find_java
+from millrace.settings import Settings
+
+REAL = "MILLRACE_REQUIRE_REAL"
+_FOREIGN = ("MILLRACE_", "KAFKA_", "MLFLOW_", "DAGSTER_", "API_KEY", "API_SECRET")
+_PORTS = (
+    "MILLRACE_API_PORT",
+    "MILLRACE_KAFKA_PORT",
+    "MILLRACE_KAFKA_CONTROLLER_PORT",
+    "MILLRACE_DAGSTER_PORT",
+    "MILLRACE_CODE_SERVER_PORT",
+    "MILLRACE_MLFLOW_PORT",
+    "MILLRACE_CONDUCTOR_PORT",
+)
+
+MakeSettings = Callable[..., Settings]
+
+
+def require_real(there: object, reason: str) -> None:
+    """Skips the test for `reason` when the part is not there, or fails it where every part must be."""
+    if there:
+        return
+    if os.environ.get(REAL) == "1":
+        pytest.fail(f"{REAL}=1 and {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """No setting of the person who runs the tests reaches them, but for the cache of the broker's jars."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(_FOREIGN) and name not in (REAL, "MILLRACE_CACHE"):
+                patch.delenv(name)
+        patch.setenv("GX_ANALYTICS_ENABLED", "false")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        # eight processes for features that we do not use
+        patch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+        patch.setenv("DO_NOT_TRACK", "true")
+        yield
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing held a moment ago, all different.
+
+    They lie below the range from which systems give ports to outgoing connections: one of those could take a port
+    between this look and the server's start.
+    """
+    ports: list[int] = []
+    for number in random.sample(range(15_000, 32_000), 2_000):
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        ports.append(number)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("no free ports")
+
+
+def settings_in(folder: Path, **environment: str | int) -> Settings:
+    """Settings of a home in the folder, on free ports; `environment` overrides variables by their names."""
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    return Settings.model_validate({"MILLRACE_HOME": folder / "home", **ports, **environment})
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> MakeSettings:
+    """`make_settings(tmp_path, MILLRACE_POLICY="autopilot", …)` gives settings of a home there, on free ports."""
+    return settings_in
+
+
+@pytest.fixture(scope="session")
+def broker_parts() -> None:
+    """Java and the broker's jars; skips, or fails where every part must be."""
+    reason = ""
+    try:
+        find_java()
+        broker_jars(Settings())
+    except CannotReach as error:
+        reason = f"the broker cannot run: {error.message}"
+    require_real(not reason, reason)
+
+
+@pytest.fixture(scope="session")
+def broker_settings(broker_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings whose LOCAL_SIM broker runs for the whole session; topics have names of the tests' own."""
+    settings = settings_in(tmp_path_factory.mktemp("broker"))
+    with EmbeddedBroker(settings):
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def broker(broker_settings: Settings) -> str:
+    """Bootstrap address of a real broker that the whole session shares; it creates no topic by itself."""
+    return broker_settings.bootstrap
+
+
+@pytest.fixture
+def broker_factory(
+    broker_parts: None, tmp_path: Path, make_settings: MakeSettings
+) -> Iterator[Callable[[], EmbeddedBroker]]:
+    """Makes brokers (not started) that the test may start, stop, kill and wipe; all are stopped in the end."""
+    made: list[EmbeddedBroker] = []
+
+    def make() -> EmbeddedBroker:
+        made.append(EmbeddedBroker(make_settings(tmp_path / f"broker-{len(made)}")))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """SQLAlchemy URL of a real, empty PostgreSQL database; the server lives as long as the session."""
+    programs = _postgres_programs()
+    require_real(programs, "PostgreSQL's server programs (initdb, postgres) were not found")
+    assert programs is not None
+    folder = Path(tempfile.mkdtemp(prefix="millrace-postgres-"))
+    as_user = _unprivileged(folder)
+    (port,) = free_ports(1)
+    try:
+        subprocess.run(
+            [programs / "initdb", "-D", folder / "data", "-U", "millrace", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True, capture_output=True, cwd=folder, **as_user,
+        )  # fmt: skip
+        server = subprocess.Popen(
+            [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", "", "-F",
+             "-c", "listen_addresses=127.0.0.1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True, **as_user,
+        )  # fmt: skip
+        try:
+            _wait_for_postgres(port)
+            yield f"postgresql+psycopg://millrace@127.0.0.1:{port}/postgres"
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of a new, empty database on the session's PostgreSQL; it is dropped in the end."""
+    from sqlalchemy import create_engine, text
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield postgres_url.removesuffix("postgres") + name
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+def _postgres_programs() -> Path | None:
+    folders = [Path(folder) for folder in Path("/usr/lib/postgresql").glob("*/bin")]
+    folders.sort(key=lambda path: int(path.parent.name), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path:
+        folders.append(Path(on_path).resolve().parent)
+    return next((one for one in folders if (one / "initdb").exists() and (one / "postgres").exists()), None)
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """How to run the server programs, which refuse root; the folder is given to who runs them."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    entry = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _wait_for_postgres(port: int, *, seconds: float = 30) -> None:
+    import psycopg
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user="millrace", dbname="postgres").close()
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline, "PostgreSQL did not start"
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium or Chrome that can run headless."""
+    names = ("chromium", "chromium-headless", "chromium-browser", "google-chrome", "chrome-headless-shell")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    require_real(found, "no Chromium is on the PATH")
+    assert found is not None
+    return found

@@ -1,0 +1,53 @@
+"""What the ledger promises when several processes use it."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from warm_runs.ledger import Entry, Ledger
+from warm_runs.processes import ProcessId
+
+
+def _entry(run_id: str) -> Entry:
+    return Entry(run_id, "pending", "lane", "origin", "instance")
+
+
+def test_only_one_process_claims_a_run(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(_entry("one"))
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda pid: Ledger(ledger.path).claim("one", ProcessId(pid, 1)), range(100, 116)))
+    assert won.count(True) == 1
+    entry = ledger.get("one")
+    assert entry is not None
+    assert entry.process == ProcessId(100 + won.index(True), 1)
+
+
+def test_a_run_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
+    assert not Ledger(tmp_path / "ledger.db").claim("none", ProcessId(1, 1))
+
+
+def test_adding_again_changes_nothing_and_order_is_kept(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for run_id in ("one", "two", "one"):
+        ledger.add(_entry(run_id))
+    assert ledger.claim("one", ProcessId(5, 6))
+    ledger.add(_entry("one"))
+    assert [(entry.run_id, entry.state) for entry in ledger.entries()] == [("one", "running"), ("two", "pending")]
+
+
+def test_an_earlier_end_is_not_put_off(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(_entry("one"))
+    ledger.end_by("one", 10.0)
+    ledger.end_by("one", 20.0)
+    entry = ledger.get("one")
+    assert entry is not None
+    assert entry.kill_at == 10.0
+    ledger.remove("one")
+    assert ledger.get("one") is None
+
+
+def test_the_file_is_its_owners_only(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert stat.S_IMODE(ledger.path.stat().st_mode) == 0o600
