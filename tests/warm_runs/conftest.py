@@ -205,3 +205,5 @@ run_launcher:
         if made.pool is not None and made.pool.poll() is None:
             made.pool.terminate()
             made.pool.wait(10)
+    # closing the workspace asks its code server to end and does not wait: left alone, a process outlives the session
+    workspace._grpc_server_registry.wait_for_processes()

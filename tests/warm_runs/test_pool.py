@@ -15,12 +15,7 @@ from warm_runs.ledger import Ledger
 
 Ground = Any
 
-pytestmark = [
-    pytest.mark.slow,
-    # Dagster's own code server of the test ends a little after its workspace is closed
-    pytest.mark.filterwarnings("ignore:subprocess [0-9]+ is still running:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 def test_the_first_run_is_a_fork_of_the_preloaded_process(ground: Ground) -> None:
