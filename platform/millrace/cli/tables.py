@@ -20,11 +20,12 @@ _STYLES = {
 }  # fmt: skip
 
 
-def plain_table(*columns: str) -> Table:
-    """An empty table in the look of all tables here."""
+def plain_table(*columns: str, whole: str | None = None) -> Table:
+    """An empty table in the look of all tables here; the column called `whole` is never broken over lines."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # what people copy, such as an id, must stay in one piece on a narrow terminal too
+        table.add_column(column, overflow="fold", no_wrap=column == whole)
     return table
 
 
@@ -35,7 +36,7 @@ def state_words(view: dict[str, Any]) -> Text:
 
 def pipelines_table(views: "Iterable[dict[str, Any]]") -> Table:
     """One row per pipeline."""
-    table = plain_table("pipeline", "data set", "state", "last", "time")
+    table = plain_table("pipeline", "data set", "state", "last", "time", whole="pipeline")
     for one in views:
         data = f"{one['user_id']}.{one['dataset_id']} v{one['version']}"
         spent = duration(one["seconds"]["total"])
@@ -45,7 +46,7 @@ def pipelines_table(views: "Iterable[dict[str, Any]]") -> Table:
 
 def history_table(entries: "Iterable[dict[str, Any]]") -> Table:
     """One row per transition."""
-    table = plain_table("#", "when", "who", "state", "what", "seen")
+    table = plain_table("#", "when", "who", "state", "what", "seen", whole="when")
     for one in entries:
         when = datetime.fromisoformat(one["at"]).strftime("%Y-%m-%d %H:%M:%S")
         seen = (one["seen_sha256"] or "")[:12]
@@ -56,7 +57,7 @@ def history_table(entries: "Iterable[dict[str, Any]]") -> Table:
 
 def reports_table(reports: "Iterable[dict[str, Any]]") -> Table:
     """One row per report."""
-    table = plain_table("report", "kind", "data set", "model", "level", "made")
+    table = plain_table("report", "kind", "data set", "model", "level", "made", whole="report")
     for one in reports:
         data = f"{one['user_id']}.{one['dataset_id']} v{one['version']}"
         made = datetime.fromisoformat(one["created_at"]).strftime("%Y-%m-%d %H:%M")

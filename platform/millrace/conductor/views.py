@@ -15,8 +15,9 @@ from millrace.conductor.transitions import possible_requests
 from millrace.conductor.view_models import AttemptView, HistoryEntry, ModelView, PipelineView, ReportView, WaitingFor
 from millrace.contracts.errors import NotFound
 from millrace.contracts.events import now
-from millrace.contracts.stages import TriggeredStage
+from millrace.contracts.stages import LEVELS, TriggeredStage
 from millrace.contracts.task import Answers, PipelineSettings
+from millrace.warehouse.reports import KINDS
 from millrace.warehouse.schema import Dataset, DatasetVersion, History, Model, Pipeline, Report, StageAttempt
 
 __all__ = ["HistoryEntry", "PipelineView", "WaitingFor", "history_view", "list_views", "pipeline_view"]
@@ -76,7 +77,9 @@ def _views(session: Session, rows: Sequence[Pipeline]) -> list[PipelineView]:
         session.scalars(select(StageAttempt).where(StageAttempt.pipeline_id.in_(ids)).order_by(StageAttempt.id)).all()
     )
     reports = _by_pipeline(
-        session.scalars(select(Report).where(Report.pipeline_id.in_(ids)).order_by(Report.created_at)).all()
+        sorted(
+            session.scalars(select(Report).where(Report.pipeline_id.in_(ids)).order_by(Report.created_at)), key=_place
+        )
     )
     models = _by_pipeline(
         session.scalars(select(Model).where(Model.pipeline_id.in_(ids)).order_by(Model.version)).all()
@@ -97,6 +100,11 @@ def _views(session: Session, rows: Sequence[Pipeline]) -> list[PipelineView]:
         )
         for row in rows
     ]
+
+
+def _place(report: Report) -> tuple[int, int]:
+    """Reports stand in the order of the stages and levels: levels end in whatever order their runs do."""
+    return (KINDS.index(report.kind), LEVELS.index(report.level) if report.level else 0)
 
 
 def _by_pipeline(rows: Sequence[Any]) -> dict[str, list[Any]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +13,8 @@ from millrace.contracts.stages import Level
 from millrace.warehouse.schema import Report
 
 ReportKind = Literal["quality", "bias", "model_bias", "explanation", "xai"]
+KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
+"""Every kind, in the order in which a pipeline makes them."""
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,8 @@ class Bench:
             elif state == "waiting_for_approval":
                 self.conductor.approve(pipeline_id, actor="user:ada")
             elif state in ("queued", "running"):
-                for one in self.attempts(pipeline_id):
+                # levels end in any order; here the last that was asked for is the first
+                for one in reversed(self.attempts(pipeline_id)):
                     if one.state in ("requested", "claimed"):
                         self.work(pipeline_id, one.stage, one.level or None)
                 self.deliver()
