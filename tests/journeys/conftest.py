@@ -111,11 +111,6 @@ def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 60)
         time.sleep(0.1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys come last: the platform that they share would slow every test down that runs beside it."""
-    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
-
-
 @pytest.fixture(scope="session")
 def waits() -> Callable[..., None]:
     """`wait_for`, for tests."""

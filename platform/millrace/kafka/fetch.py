@@ -2,8 +2,11 @@
 
 import importlib.util
 import logging
+import secrets
 import shutil
+import ssl
 import subprocess
+import warnings
 from pathlib import Path
 
 from millrace.contracts.errors import CannotReach
@@ -82,10 +85,30 @@ def _ivy(target: Path, work: Path) -> None:
         encoding="utf-8",
     )
     _run(
-        [str(find_java().path), "-jar", str(jars[0]), "-cache", str(work / "ivy"), "-ivy", str(work / "ivy.xml"),
-         "-confs", "default", "-retrieve", f"{target}/[artifact]-[revision].[ext]"],
+        [str(find_java().path), *_trust(work), "-jar", str(jars[0]), "-cache", str(work / "ivy"),
+         "-ivy", str(work / "ivy.xml"), "-confs", "default", "-retrieve", f"{target}/[artifact]-[revision].[ext]"],
         target,
     )  # fmt: skip
+
+
+def _trust(work: Path) -> list[str]:
+    """Options that make Java trust the authorities that Python trusts: a packaged runtime knows no company's own."""
+    known = ssl.create_default_context().get_ca_certs(binary_form=True)
+    if not known:
+        return []
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+    from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
+    from cryptography.utils import CryptographyDeprecationWarning
+    from cryptography.x509 import load_der_x509_certificate
+
+    password = secrets.token_hex()
+    store = work / "authorities.p12"
+    with warnings.catch_warnings():
+        # some roots that systems still ship have serial numbers of an older time
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        certificates = [PKCS12Certificate(load_der_x509_certificate(one), None) for one in known]
+    store.write_bytes(serialize_java_truststore(certificates, BestAvailableEncryption(password.encode())))
+    return [f"-Djavax.net.ssl.trustStore={store}", f"-Djavax.net.ssl.trustStorePassword={password}"]
 
 
 def _run(command: list[str], target: Path) -> None:

@@ -1,8 +1,10 @@
 import json
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
 from millrace.contracts.errors import CannotReach, IntegrityBroken
 from millrace.kafka import fetch, jars
@@ -85,6 +87,21 @@ def test_without_maven_and_ivy_the_error_says_what_was_tried_and_what_to_do(tmp_
     with pytest.raises(CannotReach, match=r"Maven: not installed \| Ivy: PySpark") as caught:
         fetch.fetch(tmp_path / "jars", work=tmp_path)
     assert "MILLRACE_MODE=KAFKA" in str(caught.value.remedy)
+
+
+def test_the_packaged_java_trusts_what_python_trusts(tmp_path, monkeypatch):
+    # an authority that no Java knows, as a company's own
+    authority = tmp_path / "authority.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tmp_path / "key.pem", "-out", authority,
+         "-days", "2", "-subj", "/CN=The company"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    store, password = (option.partition("=")[2] for option in fetch._trust(tmp_path))
+    listed = load_pkcs12(Path(store).read_bytes(), password.encode()).additional_certs
+    assert [one.certificate.subject.rfc4514_string() for one in listed] == ["CN=The company"]
 
 
 @pytest.mark.broker
