@@ -30,7 +30,7 @@ WATCH_SHARE = 0.02
 STATUS_WAIT_S = 0.3
 """A child's end is seen through its pidfd and by its parent; the parent's word, which names the signal, comes a little
 later and is waited for this long."""
-FORK_ATTEMPTS = 2
+FORK_ATTEMPTS = 5
 """Forks that are tried for a run before it fails."""
 
 
@@ -205,6 +205,9 @@ class Pool:
     def _loaded(self, code: CodeOrigin, cause: str | None) -> None:
         failed: list[Entry] = []
         with self._lock:
+            if self._closing.is_set():
+                # what waits is the successor's
+                return
             if cause is not None:
                 waiting = [run_id for run_id in self._waiting.waiting() if self._code(run_id).key == code.key]
                 failed = [self._entries[run_id] for run_id in waiting if self._waiting.discard(run_id)]

@@ -23,7 +23,11 @@ LOAD_TIMEOUT_S = 180.0
 
 
 class PreloadFailed(Exception):
-    """The process did not come up, went away, or refused to fork."""
+    """The process did not come up, went away, or refused to fork; `killed` when a signal ended it."""
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,10 @@ class Preloaded:
             self._process.kill()
             self._channel.close()
             ended = self._process.wait()
-            raise PreloadFailed(
-                f"the process for {self.code.pointer} ended with {ended} while loading: {error}"
-            ) from error
+            # negative: the signal that ended it, which is ours where it hung
+            killed = ended < 0 and not isinstance(error, TimeoutError)
+            cause = f"the process for {self.code.pointer} ended with {ended} while loading: {error}"
+            raise PreloadFailed(cause, killed=killed) from error
         self._channel.settimeout(None)
         ready: dict[str, Any] = json.loads(line)
         return ready, rest

@@ -10,6 +10,8 @@ _LOG = logging.getLogger("warm_runs")
 
 BUILD_ATTEMPTS = 2
 """Tries at a preloaded process before the runs that wait for it fail."""
+KILLED_ATTEMPTS = 10
+"""The same where a signal ended each: that is seldom the code's fault, and the runs can wait."""
 
 Key = tuple[str, str, str]
 
@@ -108,12 +110,14 @@ class Preloads:
         return retired
 
     def _made(self, code: CodeOrigin) -> Preloaded:
-        for attempt in range(BUILD_ATTEMPTS):
+        attempts = killed = 0
+        while True:
             try:
                 process = Preloaded(code, self._on_exit)
                 break
             except PreloadFailed as error:
-                if attempt == BUILD_ATTEMPTS - 1:
+                attempts, killed = attempts + (not error.killed), killed + error.killed
+                if attempts >= BUILD_ATTEMPTS or killed >= KILLED_ATTEMPTS or self._closed:
                     raise
                 _LOG.warning("preload_again pointer=%r cause=%s", code.pointer, error)
         if process.threads == 1:

@@ -7,6 +7,7 @@ ever. It talks JSON lines over the socket whose file descriptor is its only argu
 `{exit, status}`. When the pool goes away, or wants no more runs, it waits for its children and ends.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -22,10 +23,14 @@ from typing import Any
 from warm_runs import child, fingerprint
 from warm_runs.wire import read_line
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main(descriptor: int) -> None:
     """Serves the pool on the socket until it closes and no child is left."""
     channel = socket.socket(fileno=descriptor)
+    # an import that hangs would outlive a pool that is killed: nobody reads the channel meanwhile
+    _end_with_parent(signal.SIGKILL)
     line, rest = read_line(channel)
     hello = json.loads(line)
     began = time.monotonic()
@@ -46,8 +51,16 @@ def main(descriptor: int) -> None:
         "seconds": time.monotonic() - began,
         "fingerprint": stamps.to_json(),
     }
+    # from here on its children outlive the pool, and it them
+    _end_with_parent(0)
     _send(channel, ready)
     _serve(channel, rest)
+
+
+def _end_with_parent(number: int) -> None:
+    # the system sends it when the thread that started this process ends, which waits until this process is ready
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
 def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
@@ -83,6 +84,12 @@ class Ground:
     def preloaded_pid(self) -> int:
         (pid,) = [one["pid"] for one in self.status()["preloaded"] if "warm_location" in one["code"]]
         return int(pid)
+
+    def loading_pids(self) -> list[int]:
+        """Of the processes that the pool has made and that are not ready yet."""
+        assert self.pool is not None
+        ready = {one["pid"] for one in self.status()["preloaded"]}
+        return sorted(child.pid for child in psutil.Process(self.pool.pid).children() if child.pid not in ready)
 
     def create(self, job_name: str, *, module: str | None = None, **tags: str) -> str:
         with self.workspace.create_request_context() as context:

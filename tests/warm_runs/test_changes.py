@@ -1,11 +1,15 @@
 """What is changed before a launch is what the run executes."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus
+
+from warm_runs.processes import identify
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +69,23 @@ def test_a_location_that_loads_slowly_keeps_no_other_waiting(warm: Any) -> None:
     waiting = [warm.launch("quick", module="slow_location") for _ in range(3)]
     assert warm.ends(warm.launch("quick")) == DagsterRunStatus.SUCCESS
     assert not any(warm.has_body(run_id) for run_id in waiting)
+    # nor does what loads outlive a pool that is killed
+    (loading,) = warm.loading_pids()
+    warm.kill_pool()
+    warm.wait_for(lambda: identify(loading) is None, "the end of the process that loads")
+    warm.start_pool()
+    warm.wait_for(lambda: len(warm.loading_pids()) == 1, "another process that loads")
+    # nor is it the runs' failure that somebody kills the process that loads it
+    for _ in range(3):
+        (loading,) = warm.loading_pids()
+        os.kill(loading, signal.SIGKILL)
+        warm.wait_for(lambda killed=loading: _one_other(warm.loading_pids(), killed), "another try")
     (warm.folder / "out" / "go").touch()
     assert {warm.ends(run_id) for run_id in waiting} == {DagsterRunStatus.SUCCESS}
+
+
+def _one_other(pids: list[int], killed: int) -> bool:
+    return len(pids) == 1 and pids != [killed]
 
 
 def test_a_location_that_leaves_a_thread_runs_in_children_that_load_it(warm: Any) -> None:
@@ -77,9 +96,6 @@ def test_a_location_that_leaves_a_thread_runs_in_children_that_load_it(warm: Any
 
 
 def test_a_run_whose_code_was_replaced_meanwhile_still_fails_with_the_signal_named(warm: Any) -> None:
-    import os
-    import signal
-
     run_id = warm.launch("slow")
     pid, before = warm.said(run_id)["pid"], warm.preloaded_pid()
     path = warm.code / "warm_location.py"
