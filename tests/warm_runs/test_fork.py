@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 MOST_PRELOADED_MB = 300
 """Resident memory of a process that holds Dagster and a small code location."""
-MOST_CHILD_MB = 80
+MOST_CHILD_MB = 100
 """What a running child adds to the memory of the machine: its private pages."""
 
 
