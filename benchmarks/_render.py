@@ -12,8 +12,15 @@ RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 WHAT = {
-    "event_to_asset-warm": "Kafka event → asset code running",
-    "event_to_asset-default": "the same with Dagster's default launcher",
+    "warm_runs-warm-sqlite-idle": "Kafka event → asset code running",
+    "warm_runs-default-sqlite-idle": "the same with Dagster's default launcher",
+    "warm_runs-warm-sqlite-busy": "the same with warm runs, one core busy",
+    "warm_runs-default-sqlite-busy": "the same with Dagster's default launcher, one core busy",
+    "warm_runs-warm-postgres-idle": "the same with warm runs on PostgreSQL",
+    "warm_runs-default-postgres-idle": "the same with Dagster's default launcher on PostgreSQL",
+    "warm_runs-warm-postgres-busy": "the same with warm runs on PostgreSQL, one core busy",
+    "warm_runs-default-postgres-busy": "the same with Dagster's default launcher on PostgreSQL, one core busy",
+    "warm_runs_soak": "random launches, terminations, edits and kills of warm runs",
     "chain": "upload → three reports, beyond the stages' own compute",
     "import_time": "import of the code location, against a bare `import dagster`",
     "upload": "upload of a large CSV",

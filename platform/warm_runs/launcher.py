@@ -8,6 +8,7 @@ run_launcher:
 """
 
 import signal
+import sqlite3
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,43 +77,40 @@ class WarmRunLauncher(DefaultRunLauncher):
         if origin is None:
             super().launch_run(context)
             return
-        message = {
-            "op": "launch",
-            "run_id": run.run_id,
-            "origin": serialize_value(origin),
-            "instance": serialize_value(self._instance.get_ref()),
-            "lane": run.tags.get(self._lane_tag, ""),
-        }
+        entry = Entry(
+            run_id=run.run_id,
+            state="pending",
+            lane=run.tags.get(self._lane_tag, ""),
+            origin=serialize_value(origin),
+            instance=serialize_value(self._instance.get_ref()),
+        )
         try:
-            ask(self._socket, message, timeout_s=ANSWER_TIMEOUT_S)
+            ledger = Ledger(self._ledger_path)
+            ledger.add(entry)
+        except (OSError, sqlite3.Error) as error:
+            self._launch_cold(context, f"{self._ledger_path}: {error}")
+            return
+        try:
+            ask(self._socket, {"op": "launch", "run_id": run.run_id}, timeout_s=ANSWER_TIMEOUT_S)
         except PoolUnreachable as error:
-            if self._recorded(run.run_id) is not None:
-                # the pool took the run and died before it answered: its successor launches it
-                return
-            self._instance.report_engine_event(
-                f"The pool of preloaded processes cannot be reached ({error}); the default launcher starts this run",
-                run,
-                cls=type(self),
-            )
-            super().launch_run(context)
+            # a pool that answers late finds it withdrawn; one that died after it had forked a child has launched it
+            if ledger.withdraw(run.run_id):
+                self._launch_cold(context, str(error))
 
     def terminate(self, run_id: str) -> bool:
         """Interrupts the run, through the pool or, where it cannot be reached, by what its ledger says."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
+        if self._recorded(run_id) is None:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        if run.status != DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceling(run)
         try:
-            known = ask(self._socket, {"op": "health", "run_id": run_id}, timeout_s=ANSWER_TIMEOUT_S)
+            ask(self._socket, {"op": "terminate", "run_id": run_id}, timeout_s=ANSWER_TIMEOUT_S)
         except PoolUnreachable:
-            entry = self._recorded(run_id)
-            if entry is not None:
-                return self._terminate_alone(run, entry)
-            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        if known["state"] == "unknown":
-            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
-        self._canceling(run)
-        answer = ask(self._socket, {"op": "terminate", "run_id": run_id}, timeout_s=ANSWER_TIMEOUT_S)
-        return bool(answer["ok"])
+            self._terminate_alone(run_id)
+        return True
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -120,36 +118,55 @@ class WarmRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """RUNNING while the run's process lives or its end is being reported, FAILED when it is known to be gone."""
+        """RUNNING while the run waits, its process lives, or the pool reports its end; SUCCESS once it is finished.
+
+        FAILED when its process has ended and no pool is there to say so, NOT_FOUND when nothing is known of it.
+        """
+        entry = self._recorded(run.run_id)
+        if entry is None:
+            now = self._instance.get_run_by_id(run.run_id)
+            if now is None or now.is_finished:
+                return CheckRunHealthResult(WorkerStatus.SUCCESS, "the run is finished")
+            if GRPC_INFO_TAG in now.tags:
+                # a run of the default launcher has no health check, there or here
+                return CheckRunHealthResult(WorkerStatus.RUNNING, "the default launcher started it")
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no ledger knows a process of this run")
+        if entry.process is None or entry.process.alive:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, entry.state)
         try:
-            state = ask(self._socket, {"op": "health", "run_id": run.run_id}, timeout_s=ANSWER_TIMEOUT_S)["state"]
+            ask(self._socket, {"op": "status"}, timeout_s=ANSWER_TIMEOUT_S)
         except PoolUnreachable:
-            entry = self._recorded(run.run_id)
-            state = "unknown" if entry is None else "recorded"
-            if entry is not None and entry.process is not None and not entry.process.alive:
-                return CheckRunHealthResult(WorkerStatus.FAILED, f"process {entry.process.pid} has ended")
-        if state != "unknown" or GRPC_INFO_TAG in run.tags:
-            # a run of the default launcher has no health check, there or here
-            return CheckRunHealthResult(WorkerStatus.RUNNING, state)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no pool and no ledger knows a process of this run")
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"process {entry.process.pid} has ended")
+        return CheckRunHealthResult(WorkerStatus.RUNNING, "the pool reports its end")
 
     @property
     def _socket(self) -> Path:
         return Path(self._socket_path or Path(self._instance.root_directory) / SOCKET_NAME)
 
+    @property
+    def _ledger_path(self) -> Path:
+        return self._socket.with_suffix(".db")
+
     def _recorded(self, run_id: str) -> Entry | None:
-        path = self._socket.with_suffix(".db")
-        return Ledger(path).get(run_id) if path.exists() else None
+        return Ledger(self._ledger_path).get(run_id) if self._ledger_path.exists() else None
 
-    def _canceling(self, run: DagsterRun) -> None:
-        if run.status != DagsterRunStatus.CANCELING:
-            self._instance.report_run_canceling(run)
+    def _launch_cold(self, context: LaunchRunContext, why: str) -> None:
+        self._instance.report_engine_event(
+            f"The pool of preloaded processes cannot be reached ({why}); the default launcher starts this run",
+            context.dagster_run,
+            cls=type(self),
+        )
+        super().launch_run(context)
 
-    def _terminate_alone(self, run: DagsterRun, entry: Entry) -> bool:
-        self._canceling(run)
-        Ledger(self._socket.with_suffix(".db")).end_by(run.run_id, time.time() + self._grace_s)
-        if entry.process is not None and entry.process.signal(signal.SIGINT):
-            return True
+    def _terminate_alone(self, run_id: str) -> None:
+        ledger = Ledger(self._ledger_path)
+        ledger.end_by(run_id, time.time() + self._grace_s)
+        # read only now: from here on nobody can claim it
+        entry = ledger.get(run_id)
+        if entry is not None and entry.process is not None and entry.process.signal(signal.SIGINT):
+            return
         instance: DagsterInstance = self._instance
-        instance.report_run_canceled(run, "The run's process had ended, or had not begun.")
-        return True
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_canceled(run, "The run's process had ended, or had not begun.")
+        ledger.remove(run_id)

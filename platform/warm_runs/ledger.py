@@ -1,5 +1,6 @@
 """Which run is which process, on disk: what a restarted pool, or a launcher without a pool, goes by."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,13 +46,15 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # its owner's only from the first moment: an instance's configuration may hold a password, and SQLite gives the
+        # files beside it the permissions of this one
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with self._open() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(_TABLE)
-        path.chmod(0o600)
 
     def add(self, entry: Entry) -> None:
-        """Records a run that is to be launched."""
+        """Records a run that is to be launched; the same run again changes nothing."""
         with self._open() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO runs (run_id, state, lane, origin, instance, seq)"
@@ -60,19 +63,26 @@ class Ledger:
             )
 
     def claim(self, run_id: str, process: ProcessId) -> bool:
-        """Makes the process the one that executes the run; false when another has claimed it, or its end came first.
+        """Makes the process the one that executes the run; false when another has claimed it, or its end was asked for.
 
         Called by the child itself, so that a pool that dies between fork and record never leads to a second execution.
         """
         with self._open() as connection:
             claimed = connection.execute(
-                "UPDATE runs SET state = 'running', pid = ?, started = ? WHERE run_id = ? AND state = 'pending'",
+                "UPDATE runs SET state = 'running', pid = ?, started = ?"
+                " WHERE run_id = ? AND state = 'pending' AND kill_at IS NULL",
                 (process.pid, process.started, run_id),
             )
             return claimed.rowcount == 1
 
+    def withdraw(self, run_id: str) -> bool:
+        """Forgets a run unless a process has claimed it; false when one has. Nobody can claim it afterwards."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM runs WHERE run_id = ? AND state = 'pending'", (run_id,))
+            return connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone() is None
+
     def end_by(self, run_id: str, kill_at: float) -> None:
-        """Records that the run's end was asked for and when it is killed if it has not ended."""
+        """Records that the run's end was asked for, and when it is killed if it has not ended: the earliest time."""
         with self._open() as connection:
             connection.execute(
                 "UPDATE runs SET kill_at = MIN(COALESCE(kill_at, ?), ?) WHERE run_id = ?", (kill_at, kill_at, run_id)

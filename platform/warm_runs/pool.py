@@ -1,44 +1,47 @@
-"""The pool: one preloaded process per code origin, a bounded number of running children, fair lanes.
+"""The pool: a bounded number of running children, fair lanes, and a watcher for each child.
 
-Three kinds of threads share the state under one lock: requests (short), one dispatcher that forks, and one watcher per
-child that waits for its end. A run is in the ledger before it is acted on, and its child claims it there before it
-executes anything, so that a pool that is killed at any line is taken over by the next one.
+Requests, one dispatcher that forks, and the watchers share the state under one lock. A run is in the ledger before the
+pool hears of it, and its child claims it there before it executes anything, so that a pool that is killed at any line
+is taken over by the next one.
 """
 
 import logging
 import signal
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster import DagsterInstance
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import deserialize_value
-
 from warm_runs.lanes import Lanes
 from warm_runs.ledger import Entry, Ledger
-from warm_runs.outcome import settle
-from warm_runs.preloaded import CodeOrigin, Preloaded, PreloadFailed, code_origin
-from warm_runs.processes import ProcessId, identify
+from warm_runs.origins import code_origin
+from warm_runs.outcome import Settler
+from warm_runs.preloaded import CodeOrigin, Preloaded, PreloadFailed
+from warm_runs.preloads import Preloads
+from warm_runs.processes import ProcessId, end_session, identify
 
 _LOG = logging.getLogger("warm_runs")
 
 WATCH_INTERVAL_S = 1.0
-"""Between looks at the code's files; a change is also looked for at each launch, so this only hides the reload."""
+"""Between looks at the code's files and the ledger. A change is also looked for at each launch: this hides the load."""
+WATCH_SHARE = 0.02
+"""Largest part of one core that looking at files may take: a large folder is looked at less often."""
 STATUS_WAIT_S = 0.3
 """A child's end is seen through its pidfd and by its parent; the parent's word, which names the signal, comes a little
 later and is waited for this long."""
-BUILD_ATTEMPTS = 2
-"""Tries at a preloaded process before the runs that wait for it fail."""
+FORK_ATTEMPTS = 5
+"""Forks that are tried for a run before it fails."""
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """`max_children` bounds the runs that execute at once; `grace_s` is the time between an interrupt and the kill."""
+    """`max_children` bounds the runs that execute at once, `max_preloaded` the code origins that are kept loaded;
+    `grace_s` is the time between an interrupt and the kill."""
 
     max_children: int = 10
     grace_s: float = 15.0
+    max_preloaded: int = 4
 
 
 class Pool:
@@ -50,49 +53,35 @@ class Pool:
         self._lock = threading.Condition()
         self._waiting = Lanes()
         self._entries: dict[str, Entry] = {}
+        self._attempts: Counter[str] = Counter()
         self._statuses: dict[int, int] = {}
-        self._preloaded: dict[tuple[str, str, str, str], Preloaded] = {}
-        self._instances: dict[str, DagsterInstance] = {}
-        self._closing = False
+        self._preloads = Preloads(most=settings.max_preloaded, on_exit=self._child_exited, changed=self._loaded)
+        self._settler = Settler()
+        self._closing = threading.Event()
 
     def start(self) -> None:
         """Takes over what an earlier pool left and begins to dispatch."""
-        for entry in self._ledger.entries():
-            self._entries[entry.run_id] = entry
-            if entry.state == "pending" and entry.kill_at is not None:
-                self._settle(entry, status=None)
-                continue
-            if entry.state == "running":
-                self._watch_child(entry)
-            else:
-                self._waiting.put(entry.lane, entry.run_id)
-            _LOG.info("readopted run=%s state=%s", entry.run_id, entry.state)
-        for target in (self._dispatch, self._watch_code):
+        self._adopt()
+        for target in (self._dispatch, self._watch):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
 
     def close(self) -> None:
         """Stops dispatching and retires the preloaded processes; running children go on."""
         with self._lock:
-            self._closing = True
+            self._closing.set()
             self._lock.notify_all()
-            preloaded = list(self._preloaded.values())
-        for process in preloaded:
-            process.retire()
+        self._preloads.close()
 
-    def warm(self, origin: str, instance: str) -> dict[str, Any]:
-        """Makes sure that a preloaded process for the code is there."""
-        process = self._ready(code_origin(origin, instance))
-        return {"ok": True, "pid": process.pid, "error": process.error}
+    def warm(self, origin: str, instance: str) -> None:
+        """Begins to load the code, so that its first run finds it loaded."""
+        self._preloads.usable(code_origin(origin, instance))
 
-    def launch(self, run_id: str, *, origin: str, instance: str, lane: str) -> dict[str, Any]:
-        """Takes charge of a run; the same run again changes nothing."""
-        entry = Entry(run_id, "pending", lane, origin, instance)
-        self._ledger.add(entry)
-        with self._lock:
-            if run_id not in self._entries:
-                self._entries[run_id] = entry
-                self._waiting.put(lane, run_id)
-                self._lock.notify_all()
+    def launch(self, run_id: str) -> dict[str, Any]:
+        """Takes charge of a run that is in the ledger; the same run again changes nothing."""
+        entry = self._ledger.get(run_id)
+        if self._closing.is_set() or entry is None:
+            return {"ok": False, "error": "the pool is closing" if entry else "the run was withdrawn"}
+        self._take_charge(entry)
         return {"ok": True}
 
     def terminate(self, run_id: str) -> dict[str, Any]:
@@ -100,68 +89,97 @@ class Pool:
         with self._lock:
             entry = self._entries.get(run_id)
             if entry is None:
-                return {"ok": False, "state": "unknown"}
+                return {"ok": False, "error": "this pool does not have the run"}
             waiting = self._waiting.discard(run_id)
             if not waiting:
                 entry = replace(entry, kill_at=entry.kill_at or time.time() + self._settings.grace_s)
                 self._entries[run_id] = entry
         self._ledger.end_by(run_id, entry.kill_at or time.time())
         if waiting:
-            self._settle(entry, status=None)
+            self._settle(entry)
             return {"ok": True, "state": "pending"}
         if entry.process is not None:
             entry.process.signal(signal.SIGINT)
         return {"ok": True, "state": "running"}
 
-    def health(self, run_id: str) -> dict[str, Any]:
-        """`pending`, `running`, or `unknown` to this pool."""
-        with self._lock:
-            entry = self._entries.get(run_id)
-        return {"ok": True, "state": "unknown" if entry is None else entry.state}
-
     def status(self) -> dict[str, Any]:
         """Counts and the preloaded processes, for people."""
         with self._lock:
-            return {
-                "ok": True,
-                "waiting": len(self._waiting),
-                "running": self._children(),
-                "preloaded": [
-                    {"pid": process.pid, "code": process.code.pointer, "error": process.error}
-                    for process in self._preloaded.values()
-                ],
-            }
+            counts = {"waiting": len(self._waiting), "running": self._children()}
+        preloaded = [
+            {"pid": process.pid, "code": process.code.pointer, "error": process.error, "bare": process.bare}
+            for process in self._preloads.processes()
+        ]
+        return {"ok": True, **counts, "preloaded": preloaded}
 
     def _children(self) -> int:
         return sum(entry.state == "running" for entry in self._entries.values())
 
+    def _adopt(self) -> None:
+        for entry in self._ledger.entries():
+            if self._take_charge(entry):
+                _LOG.info("adopted run=%s state=%s", entry.run_id, entry.state)
+                continue
+            with self._lock:
+                ours = self._entries.get(entry.run_id)
+                if ours is not None and ours.kill_at is None and entry.kill_at is not None:
+                    # a launcher interrupted it while it could not reach us; the kill is still ours to do
+                    self._entries[entry.run_id] = replace(ours, kill_at=entry.kill_at)
+
+    def _take_charge(self, entry: Entry) -> bool:
+        with self._lock:
+            if entry.run_id in self._entries:
+                return False
+            self._entries[entry.run_id] = entry
+            ended = entry.state == "pending" and entry.kill_at is not None
+            if entry.state == "pending" and not ended:
+                self._waiting.put(entry.lane, entry.run_id)
+                self._lock.notify_all()
+        if ended:
+            threading.Thread(target=self._settle, args=(entry,), daemon=True).start()
+        elif entry.state == "running":
+            self._watch_child(entry)
+        return True
+
+    def _code(self, run_id: str) -> CodeOrigin:
+        entry = self._entries[run_id]
+        return code_origin(entry.origin, entry.instance)
+
+    def _may_start(self, run_id: str) -> bool:
+        return not self._preloads.loading(self._code(run_id))
+
     def _dispatch(self) -> None:
         while True:
             with self._lock:
-                while not self._closing and (
-                    len(self._waiting) == 0 or self._children() >= self._settings.max_children
-                ):
+                run_id = None
+                while not self._closing.is_set():
+                    if self._children() < self._settings.max_children:
+                        run_id = self._waiting.take(self._may_start)
+                    if run_id is not None:
+                        break
                     self._lock.wait()
-                if self._closing:
-                    return
-                run_id = self._waiting.take()
                 if run_id is None:
-                    continue
+                    return
                 # counted from here on, so that a terminate during the fork finds it
                 entry = replace(self._entries[run_id], state="running")
                 self._entries[run_id] = entry
-            self._start(entry)
+            process = self._preloads.usable(self._code(run_id))
+            if process is None:
+                self._put_back(entry)
+            else:
+                self._start(entry, process)
 
-    def _start(self, entry: Entry) -> None:
+    def _start(self, entry: Entry, preloaded: Preloaded) -> None:
         try:
-            pid = self._fork(entry)
+            pid = preloaded.fork(entry.run_id, instance=entry.instance, ledger=self._ledger.path)
         except PreloadFailed as error:
-            _LOG.error("launch_failed run=%s cause=%s", entry.run_id, error)
-            instance = self._instance(entry.instance)
-            run = instance.get_run_by_id(entry.run_id)
-            if run is not None:
-                instance.report_engine_event(f"No preloaded process could execute the run: {error}", run)
-            self._settle(entry, status=None)
+            _LOG.warning("not_forked run=%s cause=%s", entry.run_id, error)
+            self._attempts[entry.run_id] += 1
+            if self._attempts[entry.run_id] >= FORK_ATTEMPTS:
+                self._settle(entry, cause=str(error))
+                return
+            self._preloads.load(preloaded.code, str(error))
+            self._put_back(entry)
             return
         process = identify(pid)
         if process is None:
@@ -175,41 +193,40 @@ class Pool:
             process.signal(signal.SIGINT)
         self._watch_child(entry)
 
-    def _fork(self, entry: Entry) -> int:
-        code = code_origin(entry.origin, entry.instance)
-        for attempt in range(BUILD_ATTEMPTS):
-            try:
-                return self._ready(code).fork(entry.run_id, instance=entry.instance, ledger=self._ledger.path)
-            except PreloadFailed:
-                if attempt == BUILD_ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _ready(self, code: CodeOrigin) -> Preloaded:
+    def _put_back(self, entry: Entry) -> None:
         with self._lock:
-            process = self._preloaded.get(code.key)
-        reason = "none was there" if process is None else process.stale()
-        if process is not None and reason is None:
-            return process
-        _LOG.info("preloading pointer=%r because=%r", code.pointer, reason)
-        fresh = Preloaded(code, self._child_exited)
-        with self._lock:
-            self._preloaded[code.key] = fresh
-        if process is not None:
-            process.retire()
-        return fresh
+            current = self._entries[entry.run_id]
+            self._entries[entry.run_id] = replace(current, state="pending")
+            if current.kill_at is None:
+                self._waiting.put_back(entry.lane, entry.run_id)
+                return
+        self._settle(entry)
 
-    def _watch_code(self) -> None:
-        while not self._closing:
-            time.sleep(WATCH_INTERVAL_S)
-            with self._lock:
-                processes = list(self._preloaded.values())
-            for process in processes:
-                if process.stale() is not None:
-                    try:
-                        self._ready(process.code)
-                    except PreloadFailed as error:
-                        _LOG.error("reload_failed pointer=%r cause=%s", process.code.pointer, error)
+    def _loaded(self, code: CodeOrigin, cause: str | None) -> None:
+        failed: list[Entry] = []
+        with self._lock:
+            if self._closing.is_set():
+                # what waits is the successor's
+                return
+            if cause is not None:
+                waiting = [run_id for run_id in self._waiting.waiting() if self._code(run_id).key == code.key]
+                failed = [self._entries[run_id] for run_id in waiting if self._waiting.discard(run_id)]
+            else:
+                _LOG.info("warmed pointer=%r", code.pointer)
+            self._lock.notify_all()
+        for entry in failed:
+            # nobody may claim it any more, a late child of an earlier pool included
+            self._ledger.end_by(entry.run_id, time.time())
+            self._settle(entry, cause=cause)
+
+    def _watch(self) -> None:
+        pause = WATCH_INTERVAL_S
+        while not self._closing.wait(pause):
+            began = time.thread_time()
+            self._preloads.renew()
+            # a launcher that died after it had written: its run is there though nobody told of it
+            self._adopt()
+            pause = max(WATCH_INTERVAL_S, (time.thread_time() - began) / WATCH_SHARE)
 
     def _child_exited(self, pid: int, status: int) -> None:
         with self._lock:
@@ -222,11 +239,10 @@ class Pool:
     def _wait(self, entry: Entry) -> None:
         process = entry.process
         if process is None:
-            self._settle(entry, status=None)
+            self._settle(entry)
             return
         while not process.wait(timeout_s=1.0):
-            with self._lock:
-                kill_at = self._entries[entry.run_id].kill_at
+            kill_at = self._entries[entry.run_id].kill_at
             if kill_at is not None and time.time() >= kill_at:
                 self._kill(process, entry.run_id)
         self._finish(entry, process.pid)
@@ -239,30 +255,29 @@ class Pool:
         with self._lock:
             self._lock.wait_for(lambda: pid in self._statuses, timeout=STATUS_WAIT_S)
             status = self._statuses.pop(pid, None)
+        if status is None and end_session(pid):
+            _LOG.warning("ended what run=%s pid=%d left behind", entry.run_id, pid)
         recorded = self._ledger.get(entry.run_id)
-        if recorded is not None and recorded.process is not None and recorded.process.pid != pid:
+        if recorded is None:
+            # withdrawn, or settled by a launcher: another process executes it, or none ever will
+            self._forget(entry)
+        elif recorded.process is not None and recorded.process.pid != pid:
             # our child found that an earlier pool's child executes the run: that one is watched instead
             with self._lock:
                 self._entries[entry.run_id] = recorded
             self._watch_child(recorded)
-            return
-        self._settle(entry, status=status)
+        else:
+            self._settle(entry, status=status)
 
-    def _settle(self, entry: Entry, *, status: int | None) -> None:
+    def _settle(self, entry: Entry, *, status: int | None = None, cause: str | None = None) -> None:
         with self._lock:
             current = self._entries.get(entry.run_id, entry)
-        killed = current.kill_at is not None and time.time() >= current.kill_at
-        pid = None if current.process is None else current.process.pid
-        said = settle(self._instance(entry.instance), entry.run_id, pid=pid, status=status, killed=killed)
-        if said is not None:
-            _LOG.warning("settled run=%s said=%r", entry.run_id, said)
+        self._settler.settle(current, status=status, cause=cause)
         self._ledger.remove(entry.run_id)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
         with self._lock:
             self._entries.pop(entry.run_id, None)
+            self._attempts.pop(entry.run_id, None)
             self._lock.notify_all()
-
-    def _instance(self, reference: str) -> DagsterInstance:
-        with self._lock:
-            if reference not in self._instances:
-                self._instances[reference] = DagsterInstance.from_ref(deserialize_value(reference, InstanceRef))
-            return self._instances[reference]

@@ -52,6 +52,21 @@ class ProcessId:
             os.close(descriptor)
 
 
+def end_session(pid: int) -> bool:
+    """Kills what is left of the process group that an ended process led; true when something was.
+
+    While a member lives, the system gives the pid to nobody else; where the pid is in use, nothing is left and nothing
+    is killed.
+    """
+    if _start_ticks(pid) is not None:
+        return False
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def identify(pid: int) -> ProcessId | None:
     """The process that has this pid now; None when there is none."""
     started = _start_ticks(pid)

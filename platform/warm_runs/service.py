@@ -19,6 +19,10 @@ from warm_runs.wire import SOCKET_NAME, reachable
 
 _LOG = logging.getLogger("warm_runs")
 
+EXIT_THREAD_FAILED = 70
+REQUEST_TIMEOUT_S = 10.0
+"""Longest wait for a request after its connection was made; it comes in one piece with it."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; 0 then, 1 when another pool holds the socket."""
@@ -35,7 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BlockingIOError:
         _LOG.error("another pool serves %s", path)
         return 1
-    pool = Pool(Ledger(path.with_suffix(".db")), PoolSettings(options.max_children, options.grace))
+    settings = PoolSettings(options.max_children, options.grace, options.max_preloaded)
+    pool = Pool(Ledger(path.with_suffix(".db")), settings)
+    # a pool without one of its threads answers and does nothing: it ends instead, and its successor takes over
+    threading.excepthook = _end
     path.unlink(missing_ok=True)
     # the socket executes code for whoever may write to it: its owner only, from its first moment
     before = os.umask(0o177)
@@ -66,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--max-children", type=int, default=10, help="runs that execute at once (default 10)")
     parser.add_argument("--grace", type=float, default=15.0, help="seconds from interrupt to kill (default 15)")
+    parser.add_argument(
+        "--max-preloaded", type=int, default=4, help="code locations that are kept loaded (default 4), the last used"
+    )
     parser.add_argument("--module", help="code location to load at start, so that the first run is fast too")
     return parser
 
@@ -79,7 +89,13 @@ def _warm(pool: Pool, module: str) -> None:
         _LOG.error("not_warmed module=%s cause=%s", module, asked.stderr.strip()[-2000:])
         return
     found = json.loads(asked.stdout.splitlines()[-1])
-    _LOG.info("warmed %s", pool.warm(found["origin"], found["instance"]))
+    pool.warm(found["origin"], found["instance"])
+
+
+def _end(failed: threading.ExceptHookArgs) -> None:
+    cause = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    _LOG.critical("ended because a thread failed", exc_info=cause)
+    os._exit(EXIT_THREAD_FAILED)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
@@ -89,6 +105,8 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 class _Handler(socketserver.StreamRequestHandler):
+    timeout = REQUEST_TIMEOUT_S
+
     def handle(self) -> None:
         line = self.rfile.readline()
         if line:
@@ -98,12 +116,10 @@ class _Handler(socketserver.StreamRequestHandler):
         assert isinstance(self.server, _Server)
         pool = self.server.pool
         match message:
-            case {"op": "launch", "run_id": str(run_id), "origin": str(origin), "instance": str(instance)}:
-                return pool.launch(run_id, origin=origin, instance=instance, lane=message.get("lane") or "")
+            case {"op": "launch", "run_id": str(run_id)}:
+                return pool.launch(run_id)
             case {"op": "terminate", "run_id": str(run_id)}:
                 return pool.terminate(run_id)
-            case {"op": "health", "run_id": str(run_id)}:
-                return pool.health(run_id)
             case {"op": "status"}:
                 return pool.status()
         return {"ok": False, "error": f"unknown message {sorted(message)}"}

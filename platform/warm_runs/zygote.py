@@ -1,16 +1,16 @@
 """The preloaded process: loads one code location once, then forks a child for each run.
 
 It stays single-threaded, because a fork copies only the calling thread and leaves the locks of the others locked for
-ever. It talks JSON lines over the socket whose file descriptor is its only argument: first it gets `{origin, instance}`
-and answers `{ready, error, threads, rss_kb, fingerprint}`; then each `{run_id, instance, ledger}` is answered with
-`{forked, pid}` or `{refused, reason}`, and each child's end is told as `{exit, status}`. When the pool goes away it
-waits for its children and ends.
+ever. It talks JSON lines over the socket whose file descriptor is its only argument: first it gets
+`{origin, instance, folder, bare}` and answers `{ready, error, threads, rss_kb, fingerprint}`; then each
+`{run_id, instance, ledger}` is answered with `{forked, pid}` or `{refused, reason}`, and each child's end is told as
+`{exit, status}`. When the pool goes away, or wants no more runs, it waits for its children and ends.
 """
 
+import ctypes
 import gc
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -20,25 +20,26 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from warm_runs import fingerprint
-from warm_runs.ledger import Ledger
-from warm_runs.processes import identify
+from warm_runs import child, fingerprint
+from warm_runs.wire import read_line
 
-_EXIT_INTERNAL = 70
-EXIT_NOT_CLAIMED = 71
-"""Another process executes the run already, or its end was asked for before it began."""
+_PR_SET_PDEATHSIG = 1
 
 
 def main(descriptor: int) -> None:
     """Serves the pool on the socket until it closes and no child is left."""
     channel = socket.socket(fileno=descriptor)
-    hello, rest = _first_line(channel)
+    # an import that hangs would outlive a pool that is killed: nobody reads the channel meanwhile
+    _end_with_parent(signal.SIGKILL)
+    line, rest = read_line(channel)
+    hello = json.loads(line)
     began = time.monotonic()
     folder = Path(hello["folder"])
     # before the load: a write during it makes the process stale, not wrong
-    stamps = fingerprint.take(folder)
-    error = _preload(hello["origin"], hello["instance"])
-    stamps = {**fingerprint.take(folder, list(sys.modules.values())), **stamps}
+    before = fingerprint.take(folder)
+    error = _preload(hello["origin"], hello["instance"], bare=hello["bare"])
+    after = fingerprint.take(folder, list(sys.modules.values()))
+    stamps = fingerprint.Fingerprint({**after.stamps, **before.stamps}, before.complete)
     gc.collect()
     # collections in the children then leave the shared pages alone
     gc.freeze()
@@ -48,24 +49,40 @@ def main(descriptor: int) -> None:
         "threads": _threads(),
         "rss_kb": _resident_kb(),
         "seconds": time.monotonic() - began,
-        "fingerprint": stamps,
+        "fingerprint": stamps.to_json(),
     }
+    # from here on its children outlive the pool, and it them
+    _end_with_parent(0)
     _send(channel, ready)
     _serve(channel, rest)
 
 
-def _preload(origin_text: str, instance_text: str) -> str | None:
+def _end_with_parent(number: int) -> None:
+    # the system sends it when the thread that started this process ends, which waits until this process is ready
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+
+def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
     from dagster import DagsterInstance, in_process_executor, job, op
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.origin import JobPythonOrigin
+    from dagster._core.secrets.env_file import get_env_var_dict
     from dagster._serdes import deserialize_value
     from dagster._utils.hosted_user_process import recon_job_from_origin
 
-    try:
-        recon_job_from_origin(deserialize_value(origin_text, JobPythonOrigin)).get_definition()
-    except Exception:  # noqa: BLE001
-        # kept, not raised: the child of each run loads again and reports the cause where its user looks
-        return traceback.format_exc()
+    # as Dagster does before it loads the code: the variables of the folder's .env file, and the instance's own
+    os.environ.update(get_env_var_dict(os.getcwd()))
+    # the storage dialects too; closed again, so that no connection crosses a fork
+    with DagsterInstance.from_ref(deserialize_value(instance_text, InstanceRef)) as instance:
+        instance.get_run_records(limit=1)
+        instance.inject_env_vars(None)
+    if not bare:
+        try:
+            recon_job_from_origin(deserialize_value(origin_text, JobPythonOrigin)).get_definition()
+        except Exception:  # noqa: BLE001
+            # kept, not raised: the child of each run loads again and reports the cause where its user looks
+            return traceback.format_exc()
 
     # what a run imports on its way is imported by running one
     @op
@@ -79,12 +96,9 @@ def _preload(origin_text: str, instance_text: str) -> str | None:
     import logging
 
     logging.disable(logging.CRITICAL)
-    with DagsterInstance.ephemeral() as instance:
-        warm.execute_in_process(instance=instance)
+    with DagsterInstance.ephemeral() as ephemeral:
+        warm.execute_in_process(instance=ephemeral)
     logging.disable(logging.NOTSET)
-    # the storage dialects too; closed again, so that no connection crosses a fork
-    with DagsterInstance.from_ref(deserialize_value(instance_text, InstanceRef)) as instance:
-        instance.get_run_records(limit=1)
     return None
 
 
@@ -96,32 +110,48 @@ def _serve(channel: socket.socket, pending: bytes) -> None:
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     children: set[int] = set()
-    connected = True
-    while connected or children:
-        ready, _, _ = select.select([woken, channel] if connected else [woken], [], [])
+    listening = True
+    while listening or children:
+        ready, _, _ = select.select([woken, channel] if listening else [woken], [], [])
         if woken in ready:
             _drain(woken)
-        connected = _reap(children, channel, connected)
-        if connected and channel in ready:
-            data = channel.recv(65536)
-            connected = bool(data)
+        _reap(children, channel)
+        if listening and channel in ready:
+            data = _receive(channel)
+            # the end of requests, not of the channel: the ends of the children that are left are told all the same
+            listening = bool(data)
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 _launch(json.loads(line), channel, children, (woken, wake))
 
 
-def _reap(children: set[int], channel: socket.socket, connected: bool) -> bool:
+def _receive(channel: socket.socket) -> bytes:
+    try:
+        return channel.recv(65536)
+    except ConnectionResetError:
+        # the pool was killed before it had read everything
+        return b""
+
+
+def _reap(children: set[int], channel: socket.socket) -> None:
     while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == 0:
-            break
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return
+        if ended.si_code != os.CLD_EXITED:
+            # a killed run leaves its steps' processes behind. Not yet waited for, its pid is nobody else's group
+            _kill_group(ended.si_pid)
+        pid, status = os.waitpid(ended.si_pid, 0)
         children.discard(pid)
-        if connected:
-            try:
-                _send(channel, {"exit": pid, "status": status})
-            except OSError:
-                connected = False
-    return connected
+        _send(channel, {"exit": pid, "status": status})
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        # it was killed before it led a group of its own
+        return
 
 
 def _launch(message: dict[str, Any], channel: socket.socket, children: set[int], pipes: tuple[int, int]) -> None:
@@ -129,83 +159,22 @@ def _launch(message: dict[str, Any], channel: socket.socket, children: set[int],
     if threads != 1:
         _send(channel, {"refused": message["run_id"], "reason": f"{threads} threads: a fork would not be safe"})
         return
+    # an interrupt that comes before the child listens waits for it instead of being lost
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pid = os.fork()
     if pid == 0:
-        status = _EXIT_INTERNAL
-        try:
-            _become_child(channel, pipes)
-            status = _run(message)
-        except BaseException:  # noqa: BLE001
-            # the last frame of the process: told in the log, and by the exit status to the pool
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+        child.live(message, inherited=(channel.fileno(), *pipes))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     children.add(pid)
     _send(channel, {"forked": message["run_id"], "pid": pid})
 
 
-def _become_child(channel: socket.socket, pipes: tuple[int, int]) -> None:
-    signal.set_wakeup_fd(-1)
-    for descriptor in pipes:
-        os.close(descriptor)
-    channel.close()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # its own group: a signal to the pool's group does not end runs, and a run's children can be ended with it
-    os.setsid()
-    random.seed()
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed()
-
-
-def _run(message: dict[str, Any]) -> int:
-    from dagster._cli.api import _execute_run_command_body
-    from dagster._cli.utils import get_instance_for_cli
-    from dagster._core.instance.ref import InstanceRef
-    from dagster._serdes import deserialize_value
-    from dagster._utils.error import serializable_error_info_from_exc_info
-    from dagster._utils.interrupts import capture_interrupts
-
-    own = identify(os.getpid())
-    if own is None or not Ledger(Path(message["ledger"])).claim(message["run_id"], own):
-        return EXIT_NOT_CLAIMED
-    reference = deserialize_value(message["instance"], InstanceRef)
-    with capture_interrupts(), get_instance_for_cli(instance_ref=reference) as instance:
-        try:
-            return _execute_run_command_body(
-                message["run_id"], instance, lambda event: None, set_exit_code_on_failure=True
-            )
-        except Exception:  # noqa: BLE001
-            # loading the location failed: nothing of the run has been reported yet
-            run = instance.get_run_by_id(message["run_id"])
-            if run is not None and not run.is_finished:
-                from dagster._core.events import EngineEventData
-
-                cause = serializable_error_info_from_exc_info(sys.exc_info())
-                instance.report_engine_event(
-                    "The code location could not be loaded", run, EngineEventData.engine_error(cause)
-                )
-                instance.report_run_failed(run, f"The code location could not be loaded: {cause.message.strip()}")
-            return 1
-
-
-def _first_line(channel: socket.socket) -> tuple[dict[str, Any], bytes]:
-    data = b""
-    while b"\n" not in data:
-        more = channel.recv(65536)
-        if not more:
-            raise SystemExit("the pool closed the connection before it said what to load")
-        data += more
-    line, rest = data.split(b"\n", 1)
-    return json.loads(line), rest
-
-
 def _send(channel: socket.socket, message: dict[str, Any]) -> None:
-    channel.sendall((json.dumps(message) + "\n").encode())
+    try:
+        channel.sendall((json.dumps(message) + "\n").encode())
+    except OSError:
+        # the pool is gone; the next one learns of the ends by itself
+        return
 
 
 def _drain(descriptor: int) -> None:

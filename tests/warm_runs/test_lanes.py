@@ -32,3 +32,21 @@ def test_a_discarded_run_is_not_taken() -> None:
     assert lanes.discard("a1")
     assert not lanes.discard("a1")
     assert lanes.take() is None
+
+
+def test_a_run_that_may_not_start_keeps_its_place_and_holds_up_no_other() -> None:
+    lanes = Lanes()
+    for lane, run_id in (("a", "a1"), ("a", "a2"), ("b", "b1")):
+        lanes.put(lane, run_id)
+    assert [lanes.take(lambda run_id: run_id != "a1") for _ in range(3)] == ["a2", "b1", None]
+    assert lanes.waiting() == ["a1"]
+
+
+def test_a_run_that_is_put_back_is_the_next() -> None:
+    lanes = Lanes()
+    for lane, run_id in (("a", "a1"), ("a", "a2"), ("b", "b1")):
+        lanes.put(lane, run_id)
+    taken = lanes.take()
+    assert taken == "a1"
+    lanes.put_back("a", taken)
+    assert [lanes.take() for _ in range(4)] == ["a1", "b1", "a2", None]

@@ -1,5 +1,6 @@
 """What the ledger promises when several processes use it."""
 
+import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,3 +52,36 @@ def test_an_earlier_end_is_not_put_off(tmp_path: Path) -> None:
 def test_the_file_is_its_owners_only(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     assert stat.S_IMODE(ledger.path.stat().st_mode) == 0o600
+
+
+def test_the_files_beside_it_are_its_owners_only_too(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    connection = sqlite3.connect(ledger.path)
+    connection.execute("SELECT * FROM runs").fetchall()
+    Ledger(ledger.path).add(_entry("one"))
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    connection.close()
+    assert len(found) == 3
+    assert set(found.values()) == {0o600}
+
+
+def test_a_run_that_was_withdrawn_cannot_be_claimed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(_entry("one"))
+    assert ledger.withdraw("one")
+    assert not ledger.claim("one", ProcessId(5, 6))
+
+
+def test_a_run_that_was_claimed_cannot_be_withdrawn(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(_entry("one"))
+    assert ledger.claim("one", ProcessId(5, 6))
+    assert not ledger.withdraw("one")
+    assert ledger.get("one") is not None
+
+
+def test_a_run_whose_end_was_asked_for_cannot_be_claimed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.add(_entry("one"))
+    ledger.end_by("one", 10.0)
+    assert not ledger.claim("one", ProcessId(5, 6))

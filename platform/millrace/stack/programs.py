@@ -112,7 +112,8 @@ def _daemon(settings: Settings) -> Program:
 def _runs(settings: Settings) -> Program:
     return Program(
         "runs", "preloaded processes for runs",
-        (sys.executable, "-m", "warm_runs.service", "--module", "definitions"),
+        # as many as dagster.yaml lets run at once, or streams could hold every place and a stage would wait for ever
+        (sys.executable, "-m", "warm_runs.service", "--module", "definitions", "--max-children", "24"),
         pool=settings.dagster_home / "warm_runs.sock", phase=2,
     )  # fmt: skip
 

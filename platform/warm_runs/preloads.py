@@ -1,0 +1,127 @@
+"""The preloaded processes of a pool: at most one that is current for each code origin, loaded apart from each other."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from warm_runs.preloaded import CodeOrigin, Preloaded, PreloadFailed
+
+_LOG = logging.getLogger("warm_runs")
+
+BUILD_ATTEMPTS = 2
+"""Tries at a preloaded process before the runs that wait for it fail."""
+KILLED_ATTEMPTS = 10
+"""The same where a signal ended each: that is seldom the code's fault, and the runs can wait."""
+
+Key = tuple[str, str, str]
+
+
+class Preloads:
+    """Loads each code origin in a thread of its own, so that a slow one keeps no other waiting.
+
+    `changed` is called whenever a load has ended; with a cause where no process could be made.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int,
+        on_exit: Callable[[int, int], None],
+        changed: Callable[[CodeOrigin, str | None], None],
+    ) -> None:
+        self._most = most
+        self._on_exit = on_exit
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._current: dict[Key, Preloaded] = {}
+        self._loading: set[Key] = set()
+        self._closed = False
+
+    def loading(self, code: CodeOrigin) -> bool:
+        """True while a process for the code is being made."""
+        return code.key in self._loading
+
+    def usable(self, code: CodeOrigin) -> Preloaded | None:
+        """The process that can serve the code's next run; None when there is none, and one is being made."""
+        process = self._current.get(code.key)
+        reason = "none was there" if process is None else process.stale()
+        if process is not None and reason is None:
+            return process
+        self.load(code, str(reason))
+        return None
+
+    def load(self, code: CodeOrigin, reason: str) -> None:
+        """Begins to make a process for the code, unless that is being done."""
+        with self._lock:
+            if code.key in self._loading or self._closed:
+                return
+            self._loading.add(code.key)
+        _LOG.info("preloading pointer=%r because=%r", code.pointer, reason)
+        threading.Thread(target=self._load, args=(code,), name="load", daemon=True).start()
+
+    def renew(self) -> None:
+        """Replaces the processes whose code has changed, or that have ended."""
+        for process in self.processes():
+            reason = process.outdated() if process.alive else "the process ended"
+            if reason is not None:
+                self.load(process.code, reason)
+
+    def processes(self) -> list[Preloaded]:
+        """The processes that take runs."""
+        with self._lock:
+            return list(self._current.values())
+
+    def close(self) -> None:
+        """Retires every process; their children go on."""
+        with self._lock:
+            self._closed = True
+            processes = list(self._current.values())
+        for process in processes:
+            process.retire()
+
+    def _load(self, code: CodeOrigin) -> None:
+        cause = None
+        retired: list[Preloaded] = []
+        try:
+            fresh = self._made(code)
+        except PreloadFailed as error:
+            cause = str(error)
+            _LOG.error("not_preloaded pointer=%r cause=%s", code.pointer, cause)
+        with self._lock:
+            if cause is None:
+                retired = self._replaced(fresh)
+            elif code.key in self._current:
+                # a process that cannot be replaced serves outdated code: it serves none
+                retired = [self._current.pop(code.key)]
+            self._loading.discard(code.key)
+        for process in retired:
+            process.retire()
+        self._changed(code, cause)
+
+    def _replaced(self, fresh: Preloaded) -> list[Preloaded]:
+        if self._closed:
+            return [fresh]
+        before = self._current.pop(fresh.code.key, None)
+        retired = [] if before is None else [before]
+        while len(self._current) >= self._most:
+            oldest = min(self._current.values(), key=lambda process: process.used)
+            retired.append(self._current.pop(oldest.code.key))
+        self._current[fresh.code.key] = fresh
+        return retired
+
+    def _made(self, code: CodeOrigin) -> Preloaded:
+        attempts = killed = 0
+        while True:
+            try:
+                process = Preloaded(code, self._on_exit)
+                break
+            except PreloadFailed as error:
+                attempts, killed = attempts + (not error.killed), killed + error.killed
+                if attempts >= BUILD_ATTEMPTS or killed >= KILLED_ATTEMPTS or self._closed:
+                    raise
+                _LOG.warning("preload_again pointer=%r cause=%s", code.pointer, error)
+        if process.threads == 1:
+            return process
+        _LOG.warning("bare pointer=%r because its import leaves %d threads", code.pointer, process.threads)
+        process.retire()
+        return Preloaded(code, self._on_exit, bare=True)
