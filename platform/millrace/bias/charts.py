@@ -1,7 +1,7 @@
 """The chart of one metric by group."""
 
+from millrace.bias.figures import Disparity, GroupValue, Measure
 from millrace.bias.policy import Policy
-from millrace.bias.report import Disparity, GroupValue, Measure
 from millrace.bias.wording import MEANINGS, TITLES
 from millrace.contracts.stages import Verdict
 from millrace.pages import Chart, Line, Mark

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millrace.bias.facet_tables import Company, count_facets
+from millrace.bias.facets import measure_facets
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
-from millrace.bias.report import AttributeReport, Disparity, Measure
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
@@ -73,26 +74,37 @@ def classified(
     predicted: np.ndarray,
     policy: Policy,
     seed: int,
+    company: Company | None,
 ) -> AttributeReport:
-    """Rates by group and their distances for one sensitive column."""
+    """Rates by group and their distances for one sensitive column or crossing.
+
+    `company` is what Clarify's metrics need beside the counts; None leaves these metrics out.
+    """
+    import numpy as np
+
     cells = count_cells(grouping.codes, truth, predicted, len(grouping.names))
+    groups = count_groups(grouping, policy=policy)
+    chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
+    facets: list[Facet] = []
     for outcome in outcomes.measured:
         shown = None if outcomes.positive is not None else outcome
+        place = outcomes.names.index(outcome)
         chance = seed_of(seed, name, outcome)
-        two = cells.against(outcomes.names.index(outcome))
+        two = cells.against(place)
         rates = [Rates(metric, shown, *two.rate(metric), metric == "selection_rate") for metric in _RATES]
-        measures += _by_fairlearn([measure_rates(item, grouping, policy) for item in rates], two)
+        measures += [measure_rates(item, grouping, policy) for item in rates]
         disparities += _judged(rates, grouping, policy, chance)
         disparities.append(_equalized_odds([item for item in rates if item.metric in _ODDS], grouping, policy))
-    hits = cells.hits()
-    accuracy = Rates("accuracy", None, *hits.rate("accuracy"))
-    measures += _by_fairlearn([measure_rates(accuracy, grouping, policy)], hits)
+        if company is not None:
+            label, said = truth == place, predicted == place
+            counts = count_facets(grouping, chosen, label=label, predicted=said, company=company, seed=chance)
+            facets += measure_facets(counts, grouping.names, chosen, outcome=shown, policy=policy, seed=chance)
+    accuracy = Rates("accuracy", None, *cells.hits().rate("accuracy"))
+    measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
-    return AttributeReport(
-        name, grouping.how, count_groups(grouping, policy=policy), tuple(measures), tuple(disparities)
-    )
+    return AttributeReport(name, grouping.how, groups, tuple(measures), tuple(disparities), tuple(facets))
 
 
 def count_cells(
@@ -116,40 +128,6 @@ def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -
             found.append(rate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=seed))
         found.append(rate_disparity(item, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=seed))
     return found
-
-
-def _by_fairlearn(measures: list[Measure], cells: Cells) -> list[Measure]:
-    """The measures with fairlearn's point values; where nothing is there to count fairlearn says 0, we say nothing."""
-    from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
-    from sklearn.metrics import accuracy_score, precision_score
-
-    if not len(cells.rows):
-        return measures
-    metrics = {
-        "accuracy": accuracy_score,
-        "selection_rate": partial(selection_rate, pos_label=1),
-        "true_positive_rate": partial(true_positive_rate, pos_label=1),
-        "false_positive_rate": partial(false_positive_rate, pos_label=1),
-        "precision": partial(precision_score, pos_label=1, zero_division=0.0),
-    }
-    names = [measure.metric for measure in measures]
-    frame = MetricFrame(
-        metrics={name: metrics[name] for name in names},
-        y_true=cells.truth,
-        y_pred=cells.predicted,
-        sensitive_features=cells.group,
-        sample_params={name: {"sample_weight": cells.rows} for name in names},
-    ).by_group
-    return [
-        replace(
-            measure,
-            values=tuple(
-                replace(item, value=float(frame.loc[index, measure.metric])) if item.rows else item
-                for index, item in enumerate(measure.values)
-            ),
-        )
-        for measure in measures
-    ]
 
 
 def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Disparity:

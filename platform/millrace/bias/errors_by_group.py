@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
+from millrace.bias.figures import AttributeReport
 from millrace.bias.numbers import group_means
-from millrace.bias.report import AttributeReport
 from millrace.bias.table import count_groups
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from millrace.bias.figures import Disparity, GroupValue, Measure, Unit
 from millrace.bias.groups import Grouping
-from millrace.bias.report import Disparity, GroupValue, Measure, Unit
 from millrace.bias.verdicts import Better, judge
 from millrace.bias.wording import reason
 

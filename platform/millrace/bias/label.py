@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
+from millrace.bias.facet_tables import Company, count_facets
+from millrace.bias.facets import measure_facets
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure
 from millrace.bias.groups import Grouping, group_rows
 from millrace.bias.numbers import group_means, numeric_target
 from millrace.bias.outcomes import Outcomes, read_outcomes
 from millrace.bias.policy import DEFAULT_POLICY, Policy
 from millrace.bias.rates import Rates, measure_rates, rate_disparity
-from millrace.bias.report import AttributeReport, BiasReport, Disparity, Measure
-from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of
+from millrace.bias.report import BiasReport
+from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of, strata_codes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def measure_label_bias(
-    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy = DEFAULT_POLICY
+    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy = DEFAULT_POLICY, strata: str | None = None
 ) -> BiasReport:
     """Selection rates (classification) or means (regression) of the target by group, for each sensitive column.
 
     With a positive value that value is the outcome; without one, each class is, against all others. Rows without a
-    target are left out and counted.
+    target are left out and counted. `strata` names the column within which Clarify's conditional disparity compares.
 
     Raises:
         BadInput: a column or the positive value is not there, the target has no value, or a regression target holds
@@ -45,7 +48,8 @@ def measure_label_bias(
         positive = None
     else:
         read = read_outcomes(target[present], answers, policy)
-        attributes = tuple(_rates_of(name, item, read, policy, seed) for name, item in groupings.items())
+        company = Company(strata=None if strata is None else strata_codes(kept, strata, policy))
+        attributes = tuple(_rates_of(name, item, read, policy, seed, company) for name, item in groupings.items())
         outcomes, positive, notes = read.measured, read.positive, (*notes, *read.notes)
     return BiasReport(
         subject="label",
@@ -62,14 +66,19 @@ def measure_label_bias(
     )
 
 
-def _rates_of(name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy, seed: int) -> AttributeReport:
+def _rates_of(
+    name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy, seed: int, company: Company | None
+) -> AttributeReport:
     import numpy as np
 
-    groups, classes = len(grouping.names), len(outcomes.names)
-    table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=groups * classes)
-    table = table.reshape(groups, classes)
+    classes = len(outcomes.names)
+    table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=len(grouping.names) * classes)
+    table = table.reshape(-1, classes)
+    groups = count_groups(grouping, policy=policy)
+    chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
+    facets: list[Facet] = []
     for outcome in outcomes.measured:
         successes = table[:, outcomes.names.index(outcome)]
         shown = None if outcomes.positive is not None else outcome
@@ -80,8 +89,17 @@ def _rates_of(name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy,
             rate_disparity(rates, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=chance),
             rate_disparity(rates, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=chance),
         ]
+        if company is not None:
+            label = outcomes.codes == outcomes.names.index(outcome)
+            counts = count_facets(grouping, chosen, label=label, predicted=None, company=company, seed=chance)
+            facets += measure_facets(counts, grouping.names, chosen, outcome=shown, policy=policy, seed=chance)
     return AttributeReport(
-        name, grouping.how, count_groups(grouping, policy=policy), tuple(measures), tuple(disparities)
+        attribute=name,
+        grouping=grouping.how,
+        groups=groups,
+        measures=tuple(measures),
+        disparities=tuple(disparities),
+        facets=tuple(facets),
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from millrace.bias import wording
 from millrace.bias.charts import group_chart
-from millrace.bias.report import AttributeReport, BiasReport, Disparity, Measure
+from millrace.bias.figures import AttributeReport, Disparity, Measure
+from millrace.bias.report import BiasReport
 from millrace.pages import Chart, PageFacts, environment
 
 CHART_LIMIT = 12

@@ -1,4 +1,4 @@
-"""Bias of a model's predictions on rows it was not trained on, through fairlearn's MetricFrame."""
+"""Bias of a model's predictions on rows it was not trained on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.bias.confusion import classified
 from millrace.bias.errors_by_group import regressed
+from millrace.bias.facet_tables import Company
+from millrace.bias.flip_test import numeric_features
 from millrace.bias.groups import group_rows
 from millrace.bias.numbers import numeric_target
 from millrace.bias.outcomes import read_outcomes
@@ -29,11 +31,15 @@ def measure_model_bias(
     answers: Answers,
     seed: int,
     policy: Policy = DEFAULT_POLICY,
+    features: pd.DataFrame | None = None,
+    strata: pd.Series[Any] | None = None,
 ) -> BiasReport:
     """Bias of predictions: rows of `y_true`, `y_pred` and `groups` (the sensitive columns) belong together by position.
 
     Classification: accuracy, true and false positive rate, precision and selection rate by group, their differences,
-    the selection rate's ratio and equalized odds. Regression: mean prediction, mean error, MAE, RMSE and R² by group.
+    the selection rate's ratio and equalized odds, and Clarify's metrics of each group. Regression: mean prediction,
+    mean error, MAE, RMSE and R² by group. `features` are for Clarify's flip test, `strata` is the column within which
+    its conditional disparities compare; without them these metrics are reported as not checked.
 
     Raises:
         BadInput: the lengths differ, a sensitive column is not there, or a prediction is missing.
@@ -67,8 +73,21 @@ def measure_model_bias(
         words = pd.concat([truth[present], predicted[present]], ignore_index=True)
         both = read_outcomes(words, answers, policy, positive_may_lack=True)
         rows = int(present.sum())
+        company = Company(
+            strata=None if strata is None else group_rows(strata[present], policy=policy).codes,
+            features=None if features is None else numeric_features(features.loc[present]),
+        )
         attributes = tuple(
-            classified(name, item, both, truth=both.codes[:rows], predicted=both.codes[rows:], policy=policy, seed=seed)
+            classified(
+                name,
+                item,
+                both,
+                truth=both.codes[:rows],
+                predicted=both.codes[rows:],
+                policy=policy,
+                seed=seed,
+                company=company,
+            )
             for name, item in groupings.items()
         )
         outcomes, positive, notes = both.measured, both.positive, (*notes, *both.notes)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from millrace.bias.figures import Disparity, GroupValue, Measure, Unit
 from millrace.bias.groups import Grouping
-from millrace.bias.intervals import pairwise_differences, pairwise_ratios, quantile, wilson
-from millrace.bias.report import Disparity, GroupValue, Measure, Unit
+from millrace.bias.intervals import difference_limits, quantile, ratio_limits, wilson
 from millrace.bias.verdicts import Better, judge
 from millrace.bias.wording import reason
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
 
 Kind = Literal["difference", "ratio"]
+BLOCK = 256
+"""Groups whose pairs are looked at together: with 8,000 groups a matrix of all pairs would take half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,31 @@ def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float)
     values = successes / trials
     low, high = wilson(successes, trials, quantile(confidence, len(where) * (len(where) - 1) // 2))
     smallest, largest = int(np.argmin(values)), int(np.argmax(values))
-    pairs = ~np.eye(len(where), dtype=bool)
     if kind == "difference":
-        lower, upper = pairwise_differences(values, low, high)
         value = float(values[largest] - values[smallest])
-        limits = max(0.0, float(lower[pairs].max())), min(1.0, float(upper[pairs].max()))
-    else:
-        if values[largest] == 0:
-            return None
-        lower, upper = pairwise_ratios(values, low, high)
+    elif values[largest] > 0:
         value = float(values[smallest] / values[largest])
-        limits = max(0.0, float(lower[pairs].min())), min(1.0, float(upper[pairs].min()))
+    else:
+        return None
+    limits = _all_pairs(values, low, high, kind)
     return Gap(value, min(limits[0], value), max(limits[1], value), int(where[smallest]), int(where[largest]))
+
+
+def _all_pairs(values: np.ndarray, low: np.ndarray, high: np.ndarray, kind: Kind) -> tuple[float, float]:
+    """The limits of the widest distance, between 0 and 1."""
+    import numpy as np
+
+    limits = difference_limits if kind == "difference" else ratio_limits
+    widest = np.max if kind == "difference" else np.min
+    found = []
+    for start in range(0, len(values), BLOCK):
+        rows = slice(start, start + BLOCK)
+        own = values[rows, None], (low[rows, None], high[rows, None])
+        lower, upper = limits(*own, values[None, :], (low[None, :], high[None, :]))
+        apart = np.arange(len(values))[rows, None] != np.arange(len(values))[None, :]
+        found.append((float(widest(lower[apart])), float(widest(upper[apart]))))
+    lowest, highest = (float(widest(np.array(side))) for side in zip(*found, strict=True))
+    return max(0.0, lowest), min(1.0, highest)
 
 
 def rate_disparity(

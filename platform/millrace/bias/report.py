@@ -7,99 +7,16 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from millrace.bias.figures import AttributeReport
 from millrace.bias.policy import Policy
-from millrace.bias.verdicts import Better, worst
+from millrace.bias.verdicts import worst
 from millrace.contracts.canonical import sha256_json
 from millrace.contracts.stages import TaskType, Verdict
 
 Subject = Literal["label", "model"]
-Unit = Literal["share", "target", "ratio", "deviations"]
-"""What a figure is counted in: a share of 1, the target's own unit, a ratio, or standard deviations of the target."""
-
 _DIGITS = 10
 FORMAT = 1
 """Version of the document's shape."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of people as counted: every row belongs to exactly one."""
-
-    name: str
-    rows: int
-    share: float
-    compared: bool
-    remark: str = ""
-    """Why the group is not compared."""
-
-
-@dataclass(frozen=True)
-class GroupValue:
-    """One metric of one group. `rows` is what the metric is taken over, `count` how many of them count."""
-
-    group: str
-    value: float | None
-    low: float | None
-    high: float | None
-    rows: int
-    count: int | None
-    compared: bool
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One metric by group, for one outcome of a classification target. The intervals are those of single groups."""
-
-    metric: str
-    outcome: str | None
-    unit: Unit
-    values: tuple[GroupValue, ...]
-
-
-@dataclass(frozen=True)
-class Disparity:
-    """The distance between the groups in one metric, and its verdict when a line is drawn.
-
-    A difference is the largest value minus the smallest, a ratio the smallest over the largest, as in fairlearn.
-    `low` and `high` hold for all pairs of groups together. `bootstrap` is the percentile interval of resamples: a
-    cross-check that no verdict rests on, because it is too narrow for small groups.
-    """
-
-    metric: str
-    outcome: str | None
-    unit: Unit
-    value: float | None
-    low: float | None
-    high: float | None
-    lowest: str | None
-    highest: str | None
-    better: Better
-    line: float | None
-    verdict: Verdict | None
-    reason: str
-    bootstrap: tuple[float, float] | None = None
-
-    @property
-    def name(self) -> str:
-        """The metric, followed by the outcome when the report has several."""
-        return self.metric if self.outcome is None else f"{self.metric}:{self.outcome}"
-
-
-@dataclass(frozen=True)
-class AttributeReport:
-    """One sensitive column."""
-
-    attribute: str
-    grouping: str
-    """How the groups were made, in words."""
-    groups: tuple[Group, ...]
-    measures: tuple[Measure, ...]
-    disparities: tuple[Disparity, ...]
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The worst verdict of the column's disparities."""
-        return worst(item.verdict for item in self.disparities if item.verdict is not None)
 
 
 @dataclass(frozen=True)
@@ -144,7 +61,7 @@ class BiasReport:
         ]
 
     def document(self) -> dict[str, Any]:
-        """The whole report as JSON; what could not be measured is null."""
+        """The whole report as JSON; what could not be measured is null, what is infinite is `Infinity` as text."""
         return {
             "format": FORMAT,
             "subject": self.subject,
@@ -170,8 +87,10 @@ class BiasReport:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
+        if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
         # the last digits of a sum depend on the machine
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+        return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -6,10 +6,12 @@ import difflib
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from millrace.bias.report import Group
+from millrace.bias.figures import Group
+from millrace.bias.groups import group_rows
 from millrace.contracts.errors import BadInput
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from millrace.bias.groups import Grouping
@@ -54,6 +56,15 @@ def require_column(frame: pd.DataFrame, name: str, *, field: str) -> pd.Series[A
         field=field,
         remedy="name one of the columns, such as " + ", ".join(repr(item[:80]) for item in near),
     )
+
+
+def strata_codes(frame: pd.DataFrame, name: str, policy: Policy) -> np.ndarray:
+    """Stratum of each row by a column's groups, rows without a value being a stratum of their own.
+
+    Raises:
+        BadInput: there is no such column; suggests near names.
+    """
+    return group_rows(require_column(frame, name, field="strata"), policy=policy).codes
 
 
 def count_groups(grouping: Grouping, *, policy: Policy) -> tuple[Group, ...]:

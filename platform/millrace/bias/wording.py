@@ -8,7 +8,8 @@ from millrace.contracts.stages import Verdict
 from millrace.pages import filters
 
 if TYPE_CHECKING:
-    from millrace.bias.report import AttributeReport, BiasReport, Disparity, Unit
+    from millrace.bias.figures import AttributeReport, Disparity, Unit
+    from millrace.bias.report import BiasReport
 
 TITLES = {
     "selection_rate": "Selection rate",

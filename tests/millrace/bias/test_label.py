@@ -7,9 +7,10 @@ import pytest
 from fairlearn.metrics import MetricFrame, mean_prediction, selection_rate
 from scipy import stats
 
+from millrace.bias.figures import AttributeReport, Disparity
 from millrace.bias.groups import MISSING
 from millrace.bias.label import measure_label_bias
-from millrace.bias.report import AttributeReport, BiasReport, Disparity
+from millrace.bias.report import BiasReport
 from millrace.contracts.canonical import sha256_json
 from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Answers

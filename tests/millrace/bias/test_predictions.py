@@ -11,8 +11,9 @@ from fairlearn.metrics import (
 )
 from sklearn.metrics import accuracy_score, mean_absolute_error, precision_score, r2_score, root_mean_squared_error
 
+from millrace.bias.figures import AttributeReport, Disparity
 from millrace.bias.predictions import measure_model_bias
-from millrace.bias.report import AttributeReport, BiasReport, Disparity
+from millrace.bias.report import BiasReport
 from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Answers
 

@@ -1,0 +1,121 @@
+"""The figures of a report: what was counted and measured of each group, and the distances between groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from millrace.bias.verdicts import Better, worst
+from millrace.contracts.stages import Verdict
+
+Unit = Literal["share", "target", "ratio", "deviations"]
+"""What a figure is counted in: a share of 1, the target's own unit, a ratio, or standard deviations of the target."""
+
+Method = Literal["Newcombe", "Donner-Zou", "Wilson", "profile", "bootstrap", "DeLong", "none"]
+"""How an interval was made; `none` where there is none."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of people as counted: every row belongs to exactly one."""
+
+    name: str
+    rows: int
+    share: float
+    compared: bool
+    remark: str = ""
+    """Why the group is not compared."""
+
+
+@dataclass(frozen=True)
+class GroupValue:
+    """One metric of one group. `rows` is what the metric is taken over, `count` how many of them count."""
+
+    group: str
+    value: float | None
+    low: float | None
+    high: float | None
+    rows: int
+    count: int | None
+    compared: bool
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric by group, for one outcome of a classification target. The intervals are those of single groups."""
+
+    metric: str
+    outcome: str | None
+    unit: Unit
+    values: tuple[GroupValue, ...]
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """The distance between the groups in one metric, and its verdict when a line is drawn.
+
+    A difference is the largest value minus the smallest, a ratio the smallest over the largest, as in fairlearn.
+    `low` and `high` hold for all pairs of groups together. `bootstrap` is the percentile interval of resamples: a
+    cross-check that no verdict rests on, because it is too narrow for small groups.
+    """
+
+    metric: str
+    outcome: str | None
+    unit: Unit
+    value: float | None
+    low: float | None
+    high: float | None
+    lowest: str | None
+    highest: str | None
+    better: Better
+    line: float | None
+    verdict: Verdict | None
+    reason: str
+    bootstrap: tuple[float, float] | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric, followed by the outcome when the report has several."""
+        return self.metric if self.outcome is None else f"{self.metric}:{self.outcome}"
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One of Clarify's metrics of one facet. `value` may be infinite (x/0), and is None where it was not measured."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    method: Method
+    remark: str
+    """What Clarify's edge rules, or a lack of rows, did to the value; empty where nothing did."""
+
+
+@dataclass(frozen=True)
+class Facet:
+    """A group (`d`) against everyone else (`a`), rows without a value included, as in Clarify."""
+
+    group: str
+    outcome: str | None
+    rows: int
+    others: int
+    metrics: tuple[MetricValue, ...]
+
+
+@dataclass(frozen=True)
+class AttributeReport:
+    """One sensitive column."""
+
+    attribute: str
+    grouping: str
+    """How the groups were made, in words."""
+    groups: tuple[Group, ...]
+    measures: tuple[Measure, ...]
+    disparities: tuple[Disparity, ...]
+    facets: tuple[Facet, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The worst verdict of the column's disparities."""
+        return worst(item.verdict for item in self.disparities if item.verdict is not None)
