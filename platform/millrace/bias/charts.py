@@ -1,7 +1,6 @@
 """The chart of one metric by group."""
 
 from millrace.bias.figures import Disparity, GroupValue, Measure
-from millrace.bias.policy import Policy
 from millrace.bias.wording import MEANINGS, TITLES
 from millrace.contracts.stages import Verdict
 from millrace.pages import Chart, Line, Mark
@@ -10,7 +9,7 @@ from millrace.pages.charts import Tone
 _TONES: dict[Verdict, Tone] = {"fail": "fail", "inconclusive": "unsure", "pass": "accent", "not assessable": "accent"}
 
 
-def group_chart(attribute: str, measure: Measure, disparities: list[Disparity], policy: Policy) -> Chart:
+def group_chart(attribute: str, measure: Measure, disparities: list[Disparity]) -> Chart:
     """A dot with its interval per group; the lowest group is coloured by the verdict, uncompared ones are faint.
 
     Where a ratio is judged, a line marks the share of the highest group's value that the lowest must reach.
@@ -18,11 +17,12 @@ def group_chart(attribute: str, measure: Measure, disparities: list[Disparity], 
     judged = [item for item in disparities if item.verdict is not None]
     first = judged[0] if judged else None
     ratio = next((item for item in judged if item.unit == "ratio" and measure.unit == "share"), None)
+    line = None if ratio is None else ratio.line
     values = {item.group: item.value for item in measure.values}
     lines: tuple[Line, ...] = ()
-    if ratio is not None and ratio.highest is not None:
+    if ratio is not None and line is not None and ratio.highest is not None:
         top = values[ratio.highest] or 0.0
-        lines = (Line(top * policy.ratio_line, f"{policy.ratio_line:g} × the highest"),)
+        lines = (Line(top * line, f"{line:g} × the highest"),)
     highs = [item.high for item in measure.values if item.high is not None]
     share = measure.unit == "share" and measure.metric != "r2"
     of = f" of {measure.outcome}" if measure.outcome else ""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from millrace.bias.facet_tables import Company, count_facets
 from millrace.bias.facets import measure_facets
-from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Significance
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
+from millrace.bias.significance import rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
@@ -87,6 +88,7 @@ def classified(
     chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
+    tests: list[Significance] = []
     facets: list[Facet] = []
     for outcome in outcomes.measured:
         shown = None if outcomes.positive is not None else outcome
@@ -96,6 +98,7 @@ def classified(
         rates = [Rates(metric, shown, *two.rate(metric), metric == "selection_rate") for metric in _RATES]
         measures += [measure_rates(item, grouping, policy) for item in rates]
         disparities += _judged(rates, grouping, policy, chance)
+        tests += [_significance(item, grouping, policy, chance) for item in rates]
         disparities.append(_equalized_odds([item for item in rates if item.metric in _ODDS], grouping, policy))
         if company is not None:
             label, said = truth == place, predicted == place
@@ -104,7 +107,16 @@ def classified(
     accuracy = Rates("accuracy", None, *cells.hits().rate("accuracy"))
     measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
-    return AttributeReport(name, grouping.how, groups, tuple(measures), tuple(disparities), tuple(facets))
+    tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
+    return AttributeReport(
+        attribute=name,
+        grouping=grouping.how,
+        groups=groups,
+        measures=tuple(measures),
+        disparities=tuple(disparities),
+        significance=tuple(tests),
+        facets=tuple(facets),
+    )
 
 
 def count_cells(
@@ -125,9 +137,13 @@ def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -
     found = []
     for item in rates:
         if item.metric == "selection_rate":
-            found.append(rate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=seed))
-        found.append(rate_disparity(item, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=seed))
+            found.append(rate_disparity(item, grouping, kind="ratio", policy=policy, seed=seed))
+        found.append(rate_disparity(item, grouping, kind="difference", policy=policy, seed=seed))
     return found
+
+
+def _significance(rates: Rates, grouping: Grouping, policy: Policy, seed: int) -> Significance:
+    return rate_significance(rates, compared(rates, grouping, policy), permutations=policy.permutations, seed=seed)
 
 
 def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Disparity:
@@ -139,7 +155,8 @@ def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Di
     widest = max(known, key=lambda gap: gap.value) if both else None
     low = max(gap.low for gap in known) if both else None
     high = max(gap.high for gap in known) if both else None
-    verdict = judge(low, high, line=policy.rate_line, better="lower")
+    line = policy.line("equalized_odds_difference")
+    verdict = None if line is None else judge(low, high, line=line, better="lower")
     return Disparity(
         metric="equalized_odds_difference",
         outcome=odds[0].outcome,
@@ -150,9 +167,9 @@ def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Di
         lowest=grouping.names[widest.lowest] if widest else None,
         highest=grouping.names[widest.highest] if widest else None,
         better="lower",
-        line=policy.rate_line,
+        line=line,
         verdict=verdict,
-        reason=reason(verdict, line=policy.rate_line, better="lower", unit="share")
+        reason=reason(verdict, line=line, better="lower", unit="share")
         if both
         else f"Fewer than two groups have {policy.minimum_group} rows of either outcome to compare.",
     )

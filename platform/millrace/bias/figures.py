@@ -13,6 +13,7 @@ Unit = Literal["share", "target", "ratio", "deviations"]
 
 Method = Literal["Newcombe", "Donner-Zou", "Wilson", "profile", "bootstrap", "DeLong", "none"]
 """How an interval was made; `none` where there is none."""
+TestName = Literal["Fisher exact", "G", "permutation", "Welch", "none"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,41 @@ class Disparity:
     verdict: Verdict | None
     reason: str
     bootstrap: tuple[float, float] | None = None
+    power: Power | None = None
 
     @property
     def name(self) -> str:
         """The metric, followed by the outcome when the report has several."""
         return self.metric if self.outcome is None else f"{self.metric}:{self.outcome}"
+
+
+@dataclass(frozen=True)
+class Power:
+    """What the sample of a judged distance of rates could have found."""
+
+    smallest_gap: float | None
+    """Gap of rates found with a power of 80%, between the groups that differ most; None when no gap is."""
+    glaring_gap: float
+    """Chance that the policy's glaring gap is found; below the policy's floor nothing found means nothing."""
+    rows_to_settle: int | None
+    """Rows at which an inconclusive interval would leave the line, if the figures stayed as they are."""
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Whether the groups differ at all. `p` is of the named test, the one that is adjusted with all others.
+
+    `p_z` (pair of groups that differs most, times pairs) and `p_permutation` are cross-checks. None: could not check.
+    """
+
+    metric: str
+    outcome: str | None
+    test: TestName
+    p: float | None
+    p_z: float | None
+    p_permutation: float | None
+    p_holm: float | None = None
+    p_bh: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,9 +144,40 @@ class AttributeReport:
     groups: tuple[Group, ...]
     measures: tuple[Measure, ...]
     disparities: tuple[Disparity, ...]
+    significance: tuple[Significance, ...] = ()
     facets: tuple[Facet, ...] = ()
 
     @property
-    def verdict(self) -> Verdict | None:
-        """The worst verdict of the column's disparities."""
-        return worst(item.verdict for item in self.disparities if item.verdict is not None)
+    def verdict(self) -> Verdict:
+        """The worst verdict of the column's disparities; not assessable when the policy judges none of them."""
+        return worst(item.verdict for item in self.disparities if item.verdict is not None) or "not assessable"
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """A subgroup that the search found: conditions (column, group) that all hold, and its rate against elsewhere."""
+
+    conditions: tuple[tuple[str, str], ...]
+    rows: int
+    count: int
+    value: float
+    low: float
+    high: float
+    elsewhere: float
+    score: float
+    p: float
+    """Chance that the best of all subgroups of a fair table scores as high."""
+
+
+@dataclass(frozen=True)
+class SubgroupSearch:
+    """The search for the worst subgroup in one rate. Empty `subgroups`: none is below everyone else."""
+
+    metric: str
+    subgroups: tuple[Subgroup, ...]
+    searched: int
+    too_small: int
+    """Subgroups below the minimum of rows, which were not scored."""
+    columns_left_out: tuple[str, ...]
+    permutations: int | None
+    """None when there was nothing to search."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEIGHBOURS, FEW_NEIGHBOURS, FEW_ROWS = 5, 1, 9
 """Clarify's numbers: five neighbours, one when everyone else is at most nine rows."""
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 """Rows of a side that are looked at; more are drawn by lot, or the search would take longer than all else together."""
 MOST_VALUES = 20
 """Values of a text feature that get a column of their own."""

@@ -38,16 +38,20 @@ def render_bias_page(report: BiasReport, *, facts: PageFacts) -> str:
     """
     template = environment("millrace.bias").get_template("bias.html")
     return template.render(
-        report=report, facts=facts, sections=[_section(report, item) for item in report.attributes], wording=wording
+        report=report,
+        facts=facts,
+        sections=[_section(report, item) for item in report.attributes],
+        policy=report.policy.document(),
+        wording=wording,
     )
 
 
 def _section(report: BiasReport, attribute: AttributeReport) -> _Section:
     judged = [item for item in attribute.disparities if item.verdict is not None]
-    deciding = next(item for item in judged if item.verdict == attribute.verdict)
+    deciding = next((item for item in judged if item.verdict == attribute.verdict), attribute.disparities[0])
     told = {item.outcome: item for item in reversed([deciding, *judged])}
     figures = [
-        _Figure(measure, group_chart(attribute.attribute, measure, _of(attribute, measure), report.policy))
+        _Figure(measure, group_chart(attribute.attribute, measure, _of(attribute, measure)))
         for measure in attribute.measures
         if len(attribute.measures) <= CHART_LIMIT or measure.metric == attribute.measures[0].metric
     ]

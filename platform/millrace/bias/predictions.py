@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.bias.confusion import classified
+from millrace.bias.crossings import cross_columns
 from millrace.bias.errors_by_group import regressed
 from millrace.bias.facet_tables import Company
+from millrace.bias.figures import SubgroupSearch
 from millrace.bias.flip_test import numeric_features
 from millrace.bias.groups import group_rows
 from millrace.bias.numbers import numeric_target
 from millrace.bias.outcomes import read_outcomes
-from millrace.bias.policy import DEFAULT_POLICY, Policy
+from millrace.bias.policy import Policy, shipped_policy
 from millrace.bias.report import BiasReport
+from millrace.bias.significance import adjusted
+from millrace.bias.subgroups import find_worst, search_outcome
 from millrace.bias.table import NO_ATTRIBUTES, check_sensitive
 from millrace.contracts.errors import BadInput
 
@@ -30,7 +34,7 @@ def measure_model_bias(
     *,
     answers: Answers,
     seed: int,
-    policy: Policy = DEFAULT_POLICY,
+    policy: Policy | None = None,
     features: pd.DataFrame | None = None,
     strata: pd.Series[Any] | None = None,
 ) -> BiasReport:
@@ -53,6 +57,7 @@ def measure_model_bias(
             field="groups",
             remedy="give one prediction and one row of groups for each label",
         )
+    policy = policy or shipped_policy()
     sensitive = check_sensitive(groups, answers)
     truth, predicted = pd.Series(np.asarray(y_true)), pd.Series(np.asarray(y_pred))
     present = truth.notna().to_numpy()
@@ -60,15 +65,18 @@ def measure_model_bias(
         raise BadInput("a prediction is missing", field="y_pred", remedy="predict every row of the hold-out")
     kept = groups.loc[:, list(sensitive)].reset_index(drop=True)[present]
     groupings = {name: group_rows(kept[name], policy=policy) for name in sensitive}
+    crossed, left_out = cross_columns(groupings, policy)
+    searches: tuple[SubgroupSearch, ...] = ()
     notes = () if sensitive else (NO_ATTRIBUTES,)
     outcomes: tuple[str, ...] = ()
     positive = None
     if answers.task_type == "regression":
         numbers = numeric_target(truth[present], answers.target)
         forecast = numeric_target(predicted[present], answers.target)
-        attributes = tuple(
-            regressed(name, item, truth=numbers, predicted=forecast, policy=policy) for name, item in groupings.items()
-        )
+        measured = [
+            regressed(name, item, truth=numbers, predicted=forecast, policy=policy)
+            for name, item in (groupings | crossed).items()
+        ]
     else:
         words = pd.concat([truth[present], predicted[present]], ignore_index=True)
         both = read_outcomes(words, answers, policy, positive_may_lack=True)
@@ -77,20 +85,25 @@ def measure_model_bias(
             strata=None if strata is None else group_rows(strata[present], policy=policy).codes,
             features=None if features is None else numeric_features(features.loc[present]),
         )
-        attributes = tuple(
+        actual, said = both.codes[:rows], both.codes[rows:]
+        measured = [
             classified(
                 name,
                 item,
                 both,
-                truth=both.codes[:rows],
-                predicted=both.codes[rows:],
+                truth=actual,
+                predicted=said,
                 policy=policy,
                 seed=seed,
-                company=company,
+                company=company if name in groupings else None,
             )
-            for name, item in groupings.items()
-        )
+            for name, item in (groupings | crossed).items()
+        ]
+        searches = search_outcome(groupings, said, both, metric="selection_rate", policy=policy, seed=seed)
+        if groupings:
+            searches += (find_worst(groupings, actual == said, metric="accuracy", policy=policy, seed=seed),)
         outcomes, positive, notes = both.measured, both.positive, (*notes, *both.notes)
+    tested = adjusted(measured)
     return BiasReport(
         subject="model",
         task_type=answers.task_type,
@@ -99,8 +112,11 @@ def measure_model_bias(
         outcomes=outcomes,
         rows=int(present.sum()),
         rows_without_target=int((~present).sum()),
-        attributes=attributes,
+        attributes=tested[: len(groupings)],
         notes=notes,
         policy=policy,
         seed=seed,
+        crossings=tested[len(groupings) :],
+        crossings_left_out=left_out,
+        searches=searches,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from millrace.bias.figures import Disparity, GroupValue, Measure, Unit
+from millrace.bias.figures import Disparity, GroupValue, Measure, Power, Unit
 from millrace.bias.groups import Grouping
 from millrace.bias.intervals import difference_limits, quantile, ratio_limits, wilson
-from millrace.bias.verdicts import Better, judge
-from millrace.bias.wording import reason
+from millrace.bias.policy import better as direction
+from millrace.bias.power import power_of_gap, rows_to_settle, smallest_gap
+from millrace.bias.verdicts import judge
+from millrace.bias.wording import reason, too_weak
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,20 +118,26 @@ def _all_pairs(values: np.ndarray, low: np.ndarray, high: np.ndarray, kind: Kind
     return max(0.0, lowest), min(1.0, highest)
 
 
-def rate_disparity(
-    rates: Rates, grouping: Grouping, *, kind: Kind, line: float, policy: Policy, seed: int
-) -> Disparity:
-    """The judged distance between the groups in one rate."""
+def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Policy, seed: int) -> Disparity:
+    """The distance between the groups in one rate, judged when the policy draws a line.
+
+    An inconclusive distance is not assessable when even the policy's glaring gap would more likely have been missed.
+    """
+    metric = f"{rates.metric}_{kind}"
+    line, better = policy.line(metric), direction(metric)
     chosen = compared(rates, grouping, policy)
     gap = rate_gap(rates, chosen, kind=kind, confidence=policy.confidence)
     shortage = _shortage(rates, chosen, policy)
-    better: Better = "lower" if kind == "difference" else "higher"
     unit: Unit = "share" if kind == "difference" else "ratio"
-    verdict = judge(
-        gap.low if gap else None, gap.high if gap else None, line=line, better=better, enough=shortage is None
-    )
+    power = rate_power(rates, chosen, gap, kind=kind, line=line, policy=policy) if gap else None
+    verdict = None
+    if line is not None:
+        limits = (gap.low, gap.high) if gap else (None, None)
+        verdict = judge(*limits, line=line, better=better, enough=shortage is None)
+        if verdict == "inconclusive" and power is not None and power.glaring_gap < policy.minimum_power:
+            verdict, shortage = "not assessable", too_weak(policy)
     return Disparity(
-        metric=f"{rates.metric}_{kind}",
+        metric=metric,
         outcome=rates.outcome,
         unit=unit,
         value=gap.value if gap else None,
@@ -142,7 +150,33 @@ def rate_disparity(
         verdict=verdict,
         reason=shortage or reason(verdict, line=line, better=better, unit=unit),
         bootstrap=bootstrap(rates, chosen, kind=kind, policy=policy, seed=seed) if gap else None,
+        power=power,
     )
+
+
+def rate_power(rates: Rates, chosen: np.ndarray, gap: Gap, *, kind: Kind, line: float | None, policy: Policy) -> Power:
+    """What the sample could have found between the two groups that differ most, at the comparison's own confidence."""
+    groups = int(chosen.sum())
+    z = quantile(policy.confidence, groups * (groups - 1) // 2)
+    trials = int(rates.trials[gap.highest]), int(rates.trials[gap.lowest])
+    rate = float(rates.successes[chosen].sum() / rates.trials[chosen].sum())
+    # from the middle, where a gap is hardest to find
+    glaring = power_of_gap(policy.glaring_gap, min(1.0, 0.5 + policy.glaring_gap / 2), trials, z)
+    rows = None
+    if (
+        line is not None
+        and groups <= BLOCK
+        and judge(gap.low, gap.high, line=line, better=direction(f"_{kind}")) == "inconclusive"
+    ):
+
+        def limits(times: float) -> tuple[float, float] | None:
+            larger = replace(rates, successes=rates.successes * times, trials=rates.trials * times)
+            found = rate_gap(larger, chosen, kind=kind, confidence=policy.confidence)
+            return (found.low, found.high) if found else None
+
+        total = int(rates.trials[chosen].sum())
+        rows = rows_to_settle(limits, line=line, better=direction(f"_{kind}"), rows=total)
+    return Power(smallest_gap(rate, trials, z), glaring, rows)
 
 
 def bootstrap(rates: Rates, chosen: np.ndarray, *, kind: Kind, policy: Policy, seed: int) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from millrace.bias.figures import AttributeReport
+from millrace.bias.figures import AttributeReport, SubgroupSearch
 from millrace.bias.policy import Policy
 from millrace.bias.verdicts import worst
 from millrace.contracts.canonical import sha256_json
@@ -15,7 +15,7 @@ from millrace.contracts.stages import TaskType, Verdict
 
 Subject = Literal["label", "model"]
 _DIGITS = 10
-FORMAT = 1
+FORMAT = 2
 """Version of the document's shape."""
 
 
@@ -37,15 +37,20 @@ class BiasReport:
     notes: tuple[str, ...]
     policy: Policy
     seed: int
+    crossings: tuple[AttributeReport, ...] = ()
+    """Groups by several sensitive columns at once."""
+    crossings_left_out: tuple[str, ...] = ()
+    """Crossings that were not looked at."""
+    searches: tuple[SubgroupSearch, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
         """The worst verdict of all; None when no sensitive column was given, which is never a pass."""
-        return worst(item.verdict for item in self.attributes if item.verdict is not None)
+        return worst(item.verdict for item in (*self.attributes, *self.crossings))
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
-        """Every judged disparity: attribute, metric, value, low, high, verdict."""
+        """Every judged disparity of columns and crossings: attribute, metric, value, low, high, verdict."""
         return [
             {
                 "attribute": attribute.attribute,
@@ -55,7 +60,7 @@ class BiasReport:
                 "high": _plain(item.high),
                 "verdict": item.verdict,
             }
-            for attribute in self.attributes
+            for attribute in (*self.attributes, *self.crossings)
             for item in attribute.disparities
             if item.verdict is not None
         ]
@@ -74,6 +79,9 @@ class BiasReport:
             "verdict": self.verdict,
             "verdicts": self.verdicts,
             "attributes": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.attributes],
+            "crossings": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.crossings],
+            "crossings_left_out": list(self.crossings_left_out),
+            "searches": [_plain(asdict(item)) for item in self.searches],
             "notes": list(self.notes),
             "policy": self.policy.document(),
             "seed": self.seed,

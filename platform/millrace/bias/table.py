@@ -69,18 +69,12 @@ def strata_codes(frame: pd.DataFrame, name: str, policy: Policy) -> np.ndarray:
 
 def count_groups(grouping: Grouping, *, policy: Policy) -> tuple[Group, ...]:
     """Every group with its rows, and why it is not compared when it is not."""
-    import numpy as np
-
-    counts = np.bincount(grouping.codes, minlength=len(grouping.names))
     total = max(1, len(grouping.codes))
     groups = []
-    for name, comparable, rows in zip(grouping.names, grouping.comparable, counts.tolist(), strict=True):
-        remark = ""
-        if not comparable:
-            remark = "not compared: not one group of people"
-        elif rows < policy.minimum_group:
+    for name, remark, rows in zip(grouping.names, grouping.remarks, grouping.rows.tolist(), strict=True):
+        if not remark and rows < policy.minimum_group:
             remark = f"not compared: fewer than {policy.minimum_group} rows"
-        groups.append(Group(name, rows, rows / total, comparable and not remark, remark))
+        groups.append(Group(name, rows, rows / total, not remark, remark))
     return tuple(groups)
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from millrace.contracts.stages import Verdict
 from millrace.pages import filters
 
 if TYPE_CHECKING:
     from millrace.bias.figures import AttributeReport, Disparity, Unit
+    from millrace.bias.policy import Policy
     from millrace.bias.report import BiasReport
+    from millrace.bias.verdicts import Better
 
 TITLES = {
     "selection_rate": "Selection rate",
     "accuracy": "Accuracy",
     "true_positive_rate": "True positive rate",
     "false_positive_rate": "False positive rate",
-    "precision": "Precision",
+    "precision": "Precision (predictive parity)",
+    "auc": "AUC",
     "equalized_odds": "Equalized odds",
     "mean": "Mean",
     "mean_prediction": "Mean prediction",
@@ -31,6 +34,7 @@ MEANINGS = {
     "true_positive_rate": "share predicted to have the outcome among those who have it",
     "false_positive_rate": "share predicted to have the outcome among those who do not have it",
     "precision": "share who have the outcome among those predicted to have it",
+    "auc": "chance that a favourable case scores above an unfavourable one of the same group",
     "equalized_odds": "the larger of the differences in true and in false positive rate",
     "mean": "average of the target",
     "mean_prediction": "average of the predictions",
@@ -50,8 +54,10 @@ def metric_title(metric: str) -> str:
     return TITLES[metric]
 
 
-def reason(verdict: Verdict, *, line: float, better: Literal["higher", "lower"], unit: Unit) -> str:
-    """Why an interval got its verdict."""
+def reason(verdict: Verdict | None, *, line: float | None, better: Better, unit: Unit) -> str:
+    """Why an interval got its verdict, or none."""
+    if verdict is None or line is None:
+        return "Shown for information: the policy draws no line here."
     above = better == "higher"
     shown = f"{line * 100:g} points" if unit == "share" else f"{line:g}"
     side = {True: "at or above", False: "at or below"}[above]
@@ -63,6 +69,12 @@ def reason(verdict: Verdict, *, line: float, better: Literal["higher", "lower"],
         "not assessable": "The distance cannot be computed from these values.",
     }
     return texts[verdict]
+
+
+def too_weak(policy: Policy) -> str:
+    """Why an inconclusive comparison is none."""
+    gap, power = policy.glaring_gap * 100, policy.minimum_power
+    return f"Too few rows: even a gap of {gap:g} points would be found with a chance below {power:.0%}."
 
 
 def value_text(value: float | None, unit: Unit, *, distance: bool = False) -> str:
