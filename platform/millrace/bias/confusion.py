@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millrace.bias.auc import auc_by_group
+from millrace.bias.calibration import reliability_by_group
+from millrace.bias.estimates import compared as compared_estimates
+from millrace.bias.estimates import estimate_disparity, measure_estimates
 from millrace.bias.facet_tables import Company, count_facets
 from millrace.bias.facets import measure_facets
-from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Significance
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Reliability, Significance
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
-from millrace.bias.significance import rate_significance
+from millrace.bias.significance import estimate_significance, rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
@@ -108,6 +112,17 @@ def classified(
     measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
     tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
+    reliability: tuple[Reliability, ...] = ()
+    if company is not None and company.scores is not None and outcomes.positive is not None:
+        favourable = truth == outcomes.names.index(outcomes.positive)
+        auc, overall = auc_by_group(company.scores, favourable, grouping)
+        measures.append(measure_estimates(auc, grouping, policy, overall=overall))
+        disparities.append(estimate_disparity(auc, grouping, kind="difference", policy=policy))
+        tests.append(estimate_significance(auc, compared_estimates(auc, grouping, policy)))
+        if company.chances:
+            reliability = reliability_by_group(
+                company.scores, favourable, grouping, chosen, policy=policy, seed=seed_of(seed, name, "calibration")
+            )
     return AttributeReport(
         attribute=name,
         grouping=grouping.how,
@@ -116,6 +131,7 @@ def classified(
         disparities=tuple(disparities),
         significance=tuple(tests),
         facets=tuple(facets),
+        reliability=reliability,
     )
 
 

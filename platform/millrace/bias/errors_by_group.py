@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from millrace.bias.estimates import Estimates, compared, estimate_disparity, measure_estimates
 from millrace.bias.figures import AttributeReport
+from millrace.bias.groups import Grouping
 from millrace.bias.numbers import group_means
 from millrace.bias.significance import estimate_significance
 from millrace.bias.table import count_groups
@@ -13,7 +14,6 @@ from millrace.bias.table import count_groups
 if TYPE_CHECKING:
     import numpy as np
 
-    from millrace.bias.groups import Grouping
     from millrace.bias.policy import Policy
 
 
@@ -21,14 +21,20 @@ def regressed(
     name: str, grouping: Grouping, *, truth: np.ndarray, predicted: np.ndarray, policy: Policy
 ) -> AttributeReport:
     """Mean prediction, mean error, MAE, RMSE and R² by group, and their distances, for one sensitive column."""
+    import numpy as np
+
     deviation = float(truth.std(ddof=1)) if len(truth) > 1 else 0.0
     prediction, bias, mae, rmse, r2 = _estimates(grouping, truth, predicted)
+    together = Grouping(np.zeros(len(truth), dtype=np.int64), ("all",), ("",), "all rows")
     every = (prediction, bias, mae, rmse, r2)
     return AttributeReport(
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=tuple(measure_estimates(item, grouping, policy) for item in every),
+        measures=tuple(
+            measure_estimates(item, grouping, policy, overall=float(whole.values[0]))
+            for item, whole in zip(every, _estimates(together, truth, predicted), strict=True)
+        ),
         significance=tuple(estimate_significance(item, compared(item, grouping, policy)) for item in every),
         disparities=(
             *(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from millrace.bias.figures import Disparity, GroupValue, Measure, Unit
 from millrace.bias.groups import Grouping
 from millrace.bias.policy import better as direction
+from millrace.bias.summaries import summarise
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
 
@@ -47,8 +48,8 @@ def compared(estimates: Estimates, grouping: Grouping, policy: Policy) -> np.nda
     return chosen
 
 
-def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy) -> Measure:
-    """The metric of every group with its own interval (Student's t)."""
+def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy, *, overall: float) -> Measure:
+    """The metric of every group with its own interval (Student's t); `overall` is that of all rows together."""
     import numpy as np
     from scipy import stats
 
@@ -67,7 +68,7 @@ def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy) 
         )
         for index, name in enumerate(grouping.names)
     )
-    return Measure(estimates.metric, None, estimates.unit, values)
+    return Measure(estimates.metric, None, estimates.unit, values, summarise(estimates.values[chosen], overall))
 
 
 def estimate_disparity(

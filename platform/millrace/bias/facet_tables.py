@@ -24,7 +24,12 @@ class Company:
     features: np.ndarray | None = None
     """Features as numbers, shape (rows, columns), for the flip test."""
     scores: np.ndarray | None = None
-    """Score of each row, from 0 to 1, for the favourable outcome."""
+    """Score of each row for the favourable outcome."""
+
+    @property
+    def chances(self) -> bool:
+        """Whether the scores can be chances, from 0 to 1; others have a rank only."""
+        return self.scores is not None and bool(((self.scores >= 0) & (self.scores <= 1)).all())
 
 
 def count_facets(

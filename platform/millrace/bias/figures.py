@@ -42,6 +42,19 @@ class GroupValue:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """The aggregates of fairlearn's MetricFrame over the compared groups; `overall` is the metric of all rows."""
+
+    overall: float
+    group_min: float
+    group_max: float
+    difference: float
+    difference_to_overall: float
+    ratio: float | None
+    ratio_to_overall: float | None
+
+
+@dataclass(frozen=True)
 class Measure:
     """One metric by group, for one outcome of a classification target. The intervals are those of single groups."""
 
@@ -49,6 +62,8 @@ class Measure:
     outcome: str | None
     unit: Unit
     values: tuple[GroupValue, ...]
+    summary: Summary | None = None
+    """None without a group to compare."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,31 @@ class Facet:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Rows whose score lies from `start` to below `stop`: mean score, rate of the outcome, its interval."""
+
+    start: float
+    stop: float
+    rows: int
+    score: float
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Calibration of one group: expected calibration error with its interval, and the bins that hold rows."""
+
+    group: str
+    rows: int
+    error: float
+    low: float
+    high: float
+    bins: tuple[Bin, ...]
+
+
+@dataclass(frozen=True)
 class AttributeReport:
     """One sensitive column."""
 
@@ -146,6 +186,8 @@ class AttributeReport:
     disparities: tuple[Disparity, ...]
     significance: tuple[Significance, ...] = ()
     facets: tuple[Facet, ...] = ()
+    reliability: tuple[Reliability, ...] = ()
+    """Empty where no scores were given."""
 
     @property
     def verdict(self) -> Verdict:

@@ -129,7 +129,7 @@ def _means_of(name: str, grouping: Grouping, numbers: np.ndarray[Any, Any], poli
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=(measure_estimates(estimates, grouping, policy),),
+        measures=(measure_estimates(estimates, grouping, policy, overall=float(numbers.mean())),),
         disparities=(
             estimate_disparity(
                 estimates,

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from millrace.contracts.task import Answers
 
 
+NO_CHANCES = "Scores outside 0 to 1 are no chances: AUC is measured, calibration could not be checked."
+
+
 def measure_model_bias(
     y_true: np.ndarray | pd.Series[Any],
     y_pred: np.ndarray | pd.Series[Any],
@@ -37,16 +40,18 @@ def measure_model_bias(
     policy: Policy | None = None,
     features: pd.DataFrame | None = None,
     strata: pd.Series[Any] | None = None,
+    scores: np.ndarray | pd.Series[Any] | None = None,
 ) -> BiasReport:
     """Bias of predictions: rows of `y_true`, `y_pred` and `groups` (the sensitive columns) belong together by position.
 
     Classification: accuracy, true and false positive rate, precision and selection rate by group, their differences,
     the selection rate's ratio and equalized odds, and Clarify's metrics of each group. Regression: mean prediction,
     mean error, MAE, RMSE and R² by group. `features` are for Clarify's flip test, `strata` is the column within which
-    its conditional disparities compare; without them these metrics are reported as not checked.
+    its conditional disparities compare, `scores` (of the positive value) are for AUC and calibration by group; what
+    they are needed for is reported as not checked, or left out, without them.
 
     Raises:
-        BadInput: the lengths differ, a sensitive column is not there, or a prediction is missing.
+        BadInput: the lengths differ, a sensitive column is not there, a prediction is missing, or a score is no number.
     """
     import numpy as np
     import pandas as pd
@@ -84,7 +89,10 @@ def measure_model_bias(
         company = Company(
             strata=None if strata is None else group_rows(strata[present], policy=policy).codes,
             features=None if features is None else numeric_features(features.loc[present]),
+            scores=None if scores is None else _numbers(np.asarray(scores)[present]),
         )
+        if company.scores is not None and not company.chances:
+            notes = (*notes, NO_CHANCES)
         actual, said = both.codes[:rows], both.codes[rows:]
         measured = [
             classified(
@@ -120,3 +128,13 @@ def measure_model_bias(
         crossings_left_out=left_out,
         searches=searches,
     )
+
+
+def _numbers(scores: np.ndarray) -> np.ndarray:
+    import numpy as np
+    import pandas as pd
+
+    found: np.ndarray = pd.to_numeric(pd.Series(scores), errors="coerce").to_numpy(dtype=float)
+    if not np.isfinite(found).all():
+        raise BadInput("a score is no number", field="score", remedy="give a number for every row that has a target")
+    return found

@@ -10,6 +10,7 @@ from millrace.bias.groups import Grouping
 from millrace.bias.intervals import difference_limits, quantile, ratio_limits, wilson
 from millrace.bias.policy import better as direction
 from millrace.bias.power import power_of_gap, rows_to_settle, smallest_gap
+from millrace.bias.summaries import summarise
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason, too_weak
 
@@ -56,6 +57,8 @@ def compared(rates: Rates, grouping: Grouping, policy: Policy) -> np.ndarray:
 
 def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
     """The rate of every group with its own Wilson interval; no value where there are no trials."""
+    import numpy as np
+
     low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
     chosen = compared(rates, grouping, policy)
     values = []
@@ -73,7 +76,10 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
                 compared=bool(chosen[index]),
             )
         )
-    return Measure(rates.metric, rates.outcome, "share", tuple(values))
+    with np.errstate(invalid="ignore"):
+        overall = np.divide(rates.successes.sum(), rates.trials.sum())
+    summary = summarise(rates.successes[chosen] / rates.trials[chosen], float(overall))
+    return Measure(rates.metric, rates.outcome, "share", tuple(values), summary)
 
 
 def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float) -> Gap | None:
