@@ -39,6 +39,8 @@ class GroupValue:
     rows: int
     count: int | None
     compared: bool
+    impact_ratio: float | None = None
+    """Selection rate over the highest of the compared groups; None for other metrics and groups not compared."""
 
 
 @dataclass(frozen=True)

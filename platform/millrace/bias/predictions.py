@@ -12,13 +12,14 @@ from millrace.bias.figures import SubgroupSearch
 from millrace.bias.flip_test import numeric_features
 from millrace.bias.groups import group_rows
 from millrace.bias.numbers import numeric_target
-from millrace.bias.outcomes import read_outcomes
+from millrace.bias.outcomes import Outcomes, read_outcomes
 from millrace.bias.policy import Policy, shipped_policy
 from millrace.bias.report import BiasReport
 from millrace.bias.significance import adjusted
 from millrace.bias.subgroups import find_worst, search_outcome
 from millrace.bias.table import NO_ATTRIBUTES, check_sensitive
 from millrace.contracts.errors import BadInput
+from millrace.pages.filters import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,7 @@ def measure_model_bias(
     truth, predicted = pd.Series(np.asarray(y_true)), pd.Series(np.asarray(y_pred))
     present = truth.notna().to_numpy()
     if predicted[present].isna().any():
-        raise BadInput("a prediction is missing", field="y_pred", remedy="predict every row of the hold-out")
+        raise BadInput("a prediction is missing", field="predictions", remedy="predict every row that has a target")
     kept = groups.loc[:, list(sensitive)].reset_index(drop=True)[present]
     groupings = {name: group_rows(kept[name], policy=policy) for name in sensitive}
     crossed, left_out = cross_columns(groupings, policy)
@@ -94,6 +95,7 @@ def measure_model_bias(
         if company.scores is not None and not company.chances:
             notes = (*notes, NO_CHANCES)
         actual, said = both.codes[:rows], both.codes[rows:]
+        notes = (*notes, *_unknown(actual, said, both))
         measured = [
             classified(
                 name,
@@ -138,3 +140,13 @@ def _numbers(scores: np.ndarray) -> np.ndarray:
     if not np.isfinite(found).all():
         raise BadInput("a score is no number", field="score", remedy="give a number for every row that has a target")
     return found
+
+
+def _unknown(actual: np.ndarray, said: np.ndarray, outcomes: Outcomes) -> tuple[str, ...]:
+    """A note that names predicted values which the target never has, with their rows."""
+    import numpy as np
+
+    rows = np.bincount(said, minlength=len(outcomes.names))
+    rows[np.unique(actual)] = 0
+    names = [f"{visible(outcomes.names[code], 40)} ({rows[code]} rows)" for code in np.flatnonzero(rows)]
+    return (f"Predicted, but never the target's value in these rows: {', '.join(names[:5])}.",) if names else ()

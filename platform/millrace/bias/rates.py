@@ -61,6 +61,8 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
 
     low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
     chosen = compared(rates, grouping, policy)
+    known = rates.successes[chosen] / rates.trials[chosen]
+    top = float(known.max(initial=0.0)) if rates.metric == "selection_rate" else 0.0
     values = []
     for index, name in enumerate(grouping.names):
         trials, successes = int(rates.trials[index]), int(rates.successes[index])
@@ -74,11 +76,12 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
                 rows=trials,
                 count=successes,
                 compared=bool(chosen[index]),
+                impact_ratio=successes / trials / top if chosen[index] and top > 0 else None,
             )
         )
     with np.errstate(invalid="ignore"):
         overall = np.divide(rates.successes.sum(), rates.trials.sum())
-    summary = summarise(rates.successes[chosen] / rates.trials[chosen], float(overall))
+    summary = summarise(known, float(overall))
     return Measure(rates.metric, rates.outcome, "share", tuple(values), summary)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from millrace.bias.catalogue import CATALOGUE
 from millrace.bias.figures import AttributeReport, SubgroupSearch
 from millrace.bias.policy import Policy
 from millrace.bias.verdicts import worst
@@ -49,6 +50,11 @@ class BiasReport:
         return worst(item.verdict for item in (*self.attributes, *self.crossings))
 
     @property
+    def holds_back(self) -> bool:
+        """Whether a gate should stop here: the policy's severity is error and the verdict is anything but pass."""
+        return self.policy.severity == "error" and self.verdict != "pass"
+
+    @property
     def verdicts(self) -> list[dict[str, Any]]:
         """Every judged disparity of columns and crossings: attribute, metric, value, low, high, verdict."""
         return [
@@ -77,11 +83,13 @@ class BiasReport:
             "rows": self.rows,
             "rows_without_target": self.rows_without_target,
             "verdict": self.verdict,
+            "holds_back": self.holds_back,
             "verdicts": self.verdicts,
             "attributes": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.attributes],
             "crossings": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.crossings],
             "crossings_left_out": list(self.crossings_left_out),
             "searches": [_plain(asdict(item)) for item in self.searches],
+            "formulas": {name: asdict(metric) for name, metric in CATALOGUE.items()},
             "notes": list(self.notes),
             "policy": self.policy.document(),
             "seed": self.seed,
