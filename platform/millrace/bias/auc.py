@@ -38,12 +38,11 @@ def delong(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float]:
     return value, variance**0.5 if variance > 0 else float("nan")
 
 
-def auc_by_group(scores: np.ndarray, positive: np.ndarray, grouping: Grouping) -> tuple[Estimates, float]:
-    """AUC of every group with standard errors, and that of all rows together."""
+def auc_by_group(scores: np.ndarray, positive: np.ndarray, grouping: Grouping) -> Estimates:
+    """AUC of every group with standard errors."""
     import numpy as np
 
     order = np.argsort(grouping.codes, kind="stable")
     edges = np.cumsum(grouping.rows)[:-1]
     found = np.array([delong(scores[rows], positive[rows]) for rows in np.split(order, edges)])
-    overall, _ = delong(scores, positive)
-    return Estimates("auc", "share", found[:, 0], found[:, 1], grouping.rows), overall
+    return Estimates("auc", "share", found[:, 0], found[:, 1], grouping.rows)

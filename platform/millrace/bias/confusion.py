@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
+MOST_KEYS = 1_000_000
+"""Combinations that are counted in one table (8 MB); more, as with 10,000 classes, are found by sorting."""
 _RATES = ("selection_rate", *_ODDS, "precision")
 
 
@@ -113,10 +115,10 @@ def classified(
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
     tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
     reliability: tuple[Reliability, ...] = ()
-    if company is not None and company.scores is not None and outcomes.positive is not None:
+    if company is not None and company.scores is not None and company.auc is not None and outcomes.positive is not None:
         favourable = truth == outcomes.names.index(outcomes.positive)
-        auc, overall = auc_by_group(company.scores, favourable, grouping)
-        measures.append(measure_estimates(auc, grouping, policy, overall=overall))
+        auc = auc_by_group(company.scores, favourable, grouping)
+        measures.append(measure_estimates(auc, grouping, policy, overall=company.auc))
         disparities.append(estimate_disparity(auc, grouping, kind="difference", policy=policy))
         tests.append(estimate_significance(auc, compared_estimates(auc, grouping, policy)))
         if company.chances:
@@ -142,11 +144,23 @@ def count_cells(
     import numpy as np
 
     classes = max(2, 1 + int(max(truth.max(initial=0), predicted.max(initial=0))))
-    keys, place = np.unique((group.astype(np.int64) * classes + truth) * classes + predicted, return_inverse=True)
-    rest, said = np.divmod(keys, classes)
+    codes = (group.astype(np.int64) * classes + truth) * classes + predicted
+    present, counts = _counted(codes, rows, size=groups * classes * classes)
+    rest, said = np.divmod(present, classes)
     found, actual = np.divmod(rest, classes)
-    counts = np.bincount(place, weights=rows, minlength=len(keys)).astype(np.int64)
     return Cells(found, actual, said, counts, groups)
+
+
+def _counted(codes: np.ndarray, weights: np.ndarray | None, *, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The codes that occur, in order, and the rows of each."""
+    import numpy as np
+
+    if size <= MOST_KEYS:
+        table = np.bincount(codes, weights=weights, minlength=size).astype(np.int64)
+        present = np.flatnonzero(table)
+        return present, table[present]
+    keys, place = np.unique(codes, return_inverse=True)
+    return keys, np.bincount(place, weights=weights, minlength=len(keys)).astype(np.int64)
 
 
 def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -> list[Disparity]:

@@ -23,8 +23,12 @@ class Company:
     """Stratum of each row, 0, 1, …, for the conditional demographic disparity."""
     features: np.ndarray | None = None
     """Features as numbers, shape (rows, columns), for the flip test."""
+    order: np.ndarray | None = None
+    """Order of the rows that the flip test looks at them in; there when features are."""
     scores: np.ndarray | None = None
     """Score of each row for the favourable outcome."""
+    auc: float | None = None
+    """AUC of all rows together; there when scores are and an outcome is favourable."""
 
     @property
     def chances(self) -> bool:
@@ -51,9 +55,10 @@ def count_facets(
     table = np.bincount(keys, minlength=groups * strata * 4).reshape(groups, strata, 2, 2)
     flips: tuple[Flips | None, ...] | None = None
     if predicted is not None and company.features is not None:
+        order = np.arange(len(label)) if company.order is None else company.order
+        features, codes, said = company.features[order], grouping.codes[order], predicted[order]
         flips = tuple(
-            flip_test(company.features, grouping.codes == group, predicted, seed=seed) if chosen[group] else None
-            for group in range(groups)
+            flip_test(features, codes == group, said, seed=seed) if chosen[group] else None for group in range(groups)
         )
     return FacetCounts(table.sum(axis=1), None if company.strata is None else table, flips, predicted is not None)
 

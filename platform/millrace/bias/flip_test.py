@@ -61,19 +61,28 @@ def numeric_features(features: pd.DataFrame) -> np.ndarray:
     return np.column_stack(columns) if columns else np.zeros((len(features), 0))
 
 
+def row_order(features: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """An order of the rows that depends on nothing but what is in them; rows that are alike are interchangeable."""
+    import numpy as np
+    import pandas as pd
+
+    columns = np.column_stack([features, predicted.astype(float)])
+    keys = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
+    order: np.ndarray = np.argsort(keys, kind="stable")
+    return order
+
+
 def flip_test(features: np.ndarray, facet: np.ndarray, predicted: np.ndarray, *, seed: int) -> Flips | None:
     """The flips of one facet; None without features or with an empty side.
 
-    `features` has shape (rows, columns), `facet` and `predicted` are truth values of each row.
+    `features` has shape (rows, columns), `facet` and `predicted` are truth values of each row. Which
+    rows are drawn, and ties between neighbours, depend on the order of the rows: see `row_order`.
     """
     import numpy as np
     from sklearn.neighbors import KNeighborsClassifier
 
     if facet.all() or not facet.any() or not features.shape[1]:
         return None
-    # sorted, so that neither the lots nor ties between neighbours depend on the order of the rows
-    order = np.lexsort((*features.T, predicted))
-    features, facet, predicted = features[order], facet[order], predicted[order]
     inside, outside = np.flatnonzero(facet), np.flatnonzero(~facet)
     rng = np.random.default_rng(seed)
     sampled = max(len(inside), len(outside)) > MOST_ROWS

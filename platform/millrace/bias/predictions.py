@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millrace.bias.auc import delong
 from millrace.bias.confusion import classified
 from millrace.bias.crossings import cross_columns
 from millrace.bias.errors_by_group import regressed
 from millrace.bias.facet_tables import Company
 from millrace.bias.figures import SubgroupSearch
-from millrace.bias.flip_test import numeric_features
+from millrace.bias.flip_test import numeric_features, row_order
 from millrace.bias.groups import group_rows
 from millrace.bias.numbers import numeric_target
 from millrace.bias.outcomes import Outcomes, read_outcomes
@@ -87,14 +88,19 @@ def measure_model_bias(
         words = pd.concat([truth[present], predicted[present]], ignore_index=True)
         both = read_outcomes(words, answers, policy, positive_may_lack=True)
         rows = int(present.sum())
+        actual, said = both.codes[:rows], both.codes[rows:]
+        columns = None if features is None else numeric_features(features.loc[present])
+        ranks = None if scores is None else _numbers(np.asarray(scores)[present])
+        favourable = None if both.positive is None else actual == both.names.index(both.positive)
         company = Company(
             strata=None if strata is None else group_rows(strata[present], policy=policy).codes,
-            features=None if features is None else numeric_features(features.loc[present]),
-            scores=None if scores is None else _numbers(np.asarray(scores)[present]),
+            features=columns,
+            order=None if columns is None else row_order(columns, said),
+            scores=ranks,
+            auc=None if ranks is None or favourable is None else delong(ranks, favourable)[0],
         )
         if company.scores is not None and not company.chances:
             notes = (*notes, NO_CHANCES)
-        actual, said = both.codes[:rows], both.codes[rows:]
         notes = (*notes, *_unknown(actual, said, both))
         measured = [
             classified(

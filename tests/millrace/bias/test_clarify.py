@@ -18,7 +18,7 @@ from smclarify.bias import metrics as smclarify
 from millrace.bias import contrasts, facets
 from millrace.bias.catalogue import AFTER, BEFORE
 from millrace.bias.contrasts import CONTRASTS, Contrast
-from millrace.bias.flip_test import MOST_ROWS, flip_test, numeric_features
+from millrace.bias.flip_test import MOST_ROWS, Flips, flip_test, numeric_features, row_order
 
 COUNTED = tuple(name for name in BEFORE + AFTER if name != "FT")
 FACETS = 3
@@ -154,9 +154,14 @@ def test_flip_test_of_many_rows_is_by_lot_and_does_not_depend_on_their_order() -
     features, facet = rng.integers(0, 4, (rows, 2)).astype(float), rng.random(rows) < 0.5
     said = rng.random(rows) < 0.5
     order = rng.permutation(rows)
-    first = flip_test(features, facet, said, seed=1)
-    assert first == flip_test(features[order], facet[order], said[order], seed=1)
+
+    def found(features: np.ndarray, facet: np.ndarray, said: np.ndarray) -> Flips | None:
+        canonical = row_order(features, said)
+        return flip_test(features[canonical], facet[canonical], said[canonical], seed=1)
+
+    first = found(features, facet, said)
     assert first is not None
+    assert first == found(features[order], facet[order], said[order])
     assert (first.sampled, first.rows) == (True, MOST_ROWS)
 
 
