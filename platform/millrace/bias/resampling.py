@@ -20,7 +20,7 @@ def resample(counts: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
     import numpy as np
 
     groups = counts.shape[0]
-    flat = counts.reshape(groups, -1).astype(np.int64)
+    flat = counts.reshape(groups, int(np.prod(counts.shape[1:]))).astype(np.int64)
     rows = flat.sum(axis=1)
     weights = flat / np.maximum(rows, 1)[:, None]
     # a group without rows draws nothing, but its weights must still sum to one
