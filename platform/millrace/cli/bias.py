@@ -49,9 +49,9 @@ def bias(
 ) -> None:
     """Measure bias in any file: in its label, or in the predictions of a model, also somebody else's.
 
-    Needs no platform. Writes a page (HTML) and its document (JSON) that hold every figure with its interval. The same
-    file with the same options gives the same bytes. Exit code 3 when the policy's severity is error and the verdict is
-    anything but pass.
+    Needs no platform. Writes a page (HTML) and its document (JSON) that hold every figure with its interval, and the
+    impact ratios (CSV). The same file with the same options gives the same bytes. Exit code 3 when the policy's
+    severity is error and the verdict is anything but pass.
 
     Examples:
 

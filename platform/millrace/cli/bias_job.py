@@ -149,6 +149,7 @@ def _origin(options: BiasOptions) -> dict[str, Any]:
 
 
 def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) -> dict[str, str]:
+    from millrace.bias.impact_ratios import impact_ratio_table
     from millrace.bias.page import render_bias_page
     from millrace.pages import PageFacts
 
@@ -167,7 +168,13 @@ def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) 
     page.write_text(render_bias_page(report, facts=facts), encoding="utf-8", newline="\n")
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     twin.write_text(text, encoding="utf-8", newline="\n")
-    return {"html": str(page), "json": str(twin)}
+    saved = {"html": str(page), "json": str(twin)}
+    table = impact_ratio_table(report)
+    if table is not None:
+        ratios = folder / f"{stem}-impact-ratios.csv"
+        ratios.write_text(table, encoding="utf-8", newline="\n")
+        saved["impact_ratios"] = str(ratios)
+    return saved
 
 
 def _tell(report: "BiasReport", proposed: dict[str, str], saved: dict[str, str]) -> None:
