@@ -218,6 +218,8 @@ class SubgroupSearch:
     """The search for the worst subgroup in one rate. Empty `subgroups`: none is below everyone else."""
 
     metric: str
+    outcome: str | None
+    """The outcome whose rate it is, where the report has several."""
     subgroups: tuple[Subgroup, ...]
     searched: int
     too_small: int

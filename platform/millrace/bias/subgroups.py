@@ -83,12 +83,20 @@ def search_outcome(
     """The search for where the favourable outcome (or else the most frequent one) is rarest; none without columns."""
     if not groupings:
         return ()
-    hits = codes == outcomes.names.index(outcomes.measured[0])
-    return (find_worst(groupings, hits, metric=metric, policy=policy, seed=seed),)
+    first = outcomes.measured[0]
+    shown = None if outcomes.positive is not None else first
+    hits = codes == outcomes.names.index(first)
+    return (find_worst(groupings, hits, metric=metric, outcome=shown, policy=policy, seed=seed),)
 
 
 def find_worst(
-    groupings: dict[str, Grouping], hits: np.ndarray, *, metric: str, policy: Policy, seed: int
+    groupings: dict[str, Grouping],
+    hits: np.ndarray,
+    *,
+    metric: str,
+    policy: Policy,
+    seed: int,
+    outcome: str | None = None,
 ) -> SubgroupSearch:
     """The subgroups where `hits` (one truth value a row) is rarest against everyone else, the worst first.
 
@@ -102,7 +110,7 @@ def find_worst(
     family = _conjunctions(list(searched.values()), cells, policy)
     total = int(cells.hits.sum()), int(cells.rows.sum())
     if not family.keys or not 0 < total[0] < total[1]:
-        return SubgroupSearch(metric, (), len(family.keys), family.too_small, left_out, None)
+        return SubgroupSearch(metric, outcome, (), len(family.keys), family.too_small, left_out, None)
     size, inside = family.members @ cells.rows, family.members @ cells.hits
     scores = scan_score(inside, size, *total)
     drawn = np.random.default_rng(seed).multivariate_hypergeometric(
@@ -125,7 +133,9 @@ def find_worst(
             )
             rate = _Rate(int(inside[index]), int(size[index]), *total)
             found.append(rate.subgroup(conditions, score=float(scores[index]), p=p, confidence=policy.confidence))
-    return SubgroupSearch(metric, tuple(found), len(family.keys), family.too_small, left_out, policy.permutations)
+    return SubgroupSearch(
+        metric, outcome, tuple(found), len(family.keys), family.too_small, left_out, policy.permutations
+    )
 
 
 def scan_score(hits: np.ndarray, rows: np.ndarray, total_hits: int, total_rows: int) -> np.ndarray:
