@@ -23,7 +23,7 @@ KEY = "model_bias_report"
     deps=["dataset", "model"],
     partitions_def=DATASETS,
     group_name="governance",
-    kinds={"fairlearn"},
+    kinds={"scipy"},
     owners=["team:governance"],
     code_version=__version__,
     description="How the model's decisions and errors differ between groups of people, on rows that training never "
@@ -53,6 +53,7 @@ def model_bias_report(
             unseen[list(work.answers.sensitive)],
             answers=work.answers,
             seed=seed,
+            features=unseen.drop(columns=[work.answers.target, *work.answers.sensitive]),
         )
         facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
         page = render_bias_page(report, facts=facts)

@@ -19,7 +19,8 @@ def test_run_ends_with_one_object_that_names_every_result(platform: Any, loans: 
     assert result["status"] == "completed"
     assert set(result["dataset"]) >= {"user_id", "dataset_id", "version", "sha256", "rows", "columns"}
     assert result["dataset"]["rows"] == 3000
-    assert {v["attribute"] for v in result["bias"]["verdicts"]} == {"sex", "marital_status"}
+    attributes = {"sex", "marital_status", "sex × marital_status"}
+    assert {v["attribute"] for v in result["bias"]["verdicts"]} == attributes
     for part in (result["bias"], result["model_bias"], *result["xai"]):
         assert Path(part["html"]).read_text().lstrip().lower().startswith("<!doctype html")
     assert [one["level"] for one in result["xai"]] == ["beginner", "intermediate", "expert"]

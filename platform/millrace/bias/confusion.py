@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millrace.bias.auc import auc_by_group
+from millrace.bias.calibration import reliability_by_group
+from millrace.bias.estimates import compared as compared_estimates
+from millrace.bias.estimates import estimate_disparity, measure_estimates
+from millrace.bias.facet_tables import Company, count_facets
+from millrace.bias.facets import measure_facets
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Reliability, Significance
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
-from millrace.bias.report import AttributeReport, Disparity, Measure
+from millrace.bias.significance import estimate_significance, rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
 
 _ODDS = ("true_positive_rate", "false_positive_rate")
+MOST_KEYS = 1_000_000
+"""Combinations that are counted in one table (8 MB); more, as with 10,000 classes, are found by sorting."""
 _RATES = ("selection_rate", *_ODDS, "precision")
 
 
@@ -73,25 +81,59 @@ def classified(
     predicted: np.ndarray,
     policy: Policy,
     seed: int,
+    company: Company | None,
 ) -> AttributeReport:
-    """Rates by group and their distances for one sensitive column."""
+    """Rates by group and their distances for one sensitive column or crossing.
+
+    `company` is what Clarify's metrics need beside the counts; None leaves these metrics out.
+    """
+    import numpy as np
+
     cells = count_cells(grouping.codes, truth, predicted, len(grouping.names))
+    groups = count_groups(grouping, policy=policy)
+    chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
+    tests: list[Significance] = []
+    facets: list[Facet] = []
     for outcome in outcomes.measured:
         shown = None if outcomes.positive is not None else outcome
+        place = outcomes.names.index(outcome)
         chance = seed_of(seed, name, outcome)
-        two = cells.against(outcomes.names.index(outcome))
+        two = cells.against(place)
         rates = [Rates(metric, shown, *two.rate(metric), metric == "selection_rate") for metric in _RATES]
-        measures += _by_fairlearn([measure_rates(item, grouping, policy) for item in rates], two)
+        measures += [measure_rates(item, grouping, policy) for item in rates]
         disparities += _judged(rates, grouping, policy, chance)
+        tests += [_significance(item, grouping, policy, chance) for item in rates]
         disparities.append(_equalized_odds([item for item in rates if item.metric in _ODDS], grouping, policy))
-    hits = cells.hits()
-    accuracy = Rates("accuracy", None, *hits.rate("accuracy"))
-    measures += _by_fairlearn([measure_rates(accuracy, grouping, policy)], hits)
+        if company is not None:
+            label, said = truth == place, predicted == place
+            counts = count_facets(grouping, chosen, label=label, predicted=said, company=company, seed=chance)
+            facets += measure_facets(counts, grouping.names, chosen, outcome=shown, policy=policy, seed=chance)
+    accuracy = Rates("accuracy", None, *cells.hits().rate("accuracy"))
+    measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
+    tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
+    reliability: tuple[Reliability, ...] = ()
+    if company is not None and company.scores is not None and company.auc is not None and outcomes.positive is not None:
+        favourable = truth == outcomes.names.index(outcomes.positive)
+        auc = auc_by_group(company.scores, favourable, grouping)
+        measures.append(measure_estimates(auc, grouping, policy, overall=company.auc))
+        disparities.append(estimate_disparity(auc, grouping, kind="difference", policy=policy))
+        tests.append(estimate_significance(auc, compared_estimates(auc, grouping, policy)))
+        if company.chances:
+            reliability = reliability_by_group(
+                company.scores, favourable, grouping, chosen, policy=policy, seed=seed_of(seed, name, "calibration")
+            )
     return AttributeReport(
-        name, grouping.how, count_groups(grouping, policy=policy), tuple(measures), tuple(disparities)
+        attribute=name,
+        grouping=grouping.how,
+        groups=groups,
+        measures=tuple(measures),
+        disparities=tuple(disparities),
+        significance=tuple(tests),
+        facets=tuple(facets),
+        reliability=reliability,
     )
 
 
@@ -102,54 +144,36 @@ def count_cells(
     import numpy as np
 
     classes = max(2, 1 + int(max(truth.max(initial=0), predicted.max(initial=0))))
-    keys, place = np.unique((group.astype(np.int64) * classes + truth) * classes + predicted, return_inverse=True)
-    rest, said = np.divmod(keys, classes)
+    codes = (group.astype(np.int64) * classes + truth) * classes + predicted
+    present, counts = _counted(codes, rows, size=groups * classes * classes)
+    rest, said = np.divmod(present, classes)
     found, actual = np.divmod(rest, classes)
-    counts = np.bincount(place, weights=rows, minlength=len(keys)).astype(np.int64)
     return Cells(found, actual, said, counts, groups)
+
+
+def _counted(codes: np.ndarray, weights: np.ndarray | None, *, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The codes that occur, in order, and the rows of each."""
+    import numpy as np
+
+    if size <= MOST_KEYS:
+        table = np.bincount(codes, weights=weights, minlength=size).astype(np.int64)
+        present = np.flatnonzero(table)
+        return present, table[present]
+    keys, place = np.unique(codes, return_inverse=True)
+    return keys, np.bincount(place, weights=weights, minlength=len(keys)).astype(np.int64)
 
 
 def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -> list[Disparity]:
     found = []
     for item in rates:
         if item.metric == "selection_rate":
-            found.append(rate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=seed))
-        found.append(rate_disparity(item, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=seed))
+            found.append(rate_disparity(item, grouping, kind="ratio", policy=policy, seed=seed))
+        found.append(rate_disparity(item, grouping, kind="difference", policy=policy, seed=seed))
     return found
 
 
-def _by_fairlearn(measures: list[Measure], cells: Cells) -> list[Measure]:
-    """The measures with fairlearn's point values; where nothing is there to count fairlearn says 0, we say nothing."""
-    from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
-    from sklearn.metrics import accuracy_score, precision_score
-
-    if not len(cells.rows):
-        return measures
-    metrics = {
-        "accuracy": accuracy_score,
-        "selection_rate": partial(selection_rate, pos_label=1),
-        "true_positive_rate": partial(true_positive_rate, pos_label=1),
-        "false_positive_rate": partial(false_positive_rate, pos_label=1),
-        "precision": partial(precision_score, pos_label=1, zero_division=0.0),
-    }
-    names = [measure.metric for measure in measures]
-    frame = MetricFrame(
-        metrics={name: metrics[name] for name in names},
-        y_true=cells.truth,
-        y_pred=cells.predicted,
-        sensitive_features=cells.group,
-        sample_params={name: {"sample_weight": cells.rows} for name in names},
-    ).by_group
-    return [
-        replace(
-            measure,
-            values=tuple(
-                replace(item, value=float(frame.loc[index, measure.metric])) if item.rows else item
-                for index, item in enumerate(measure.values)
-            ),
-        )
-        for measure in measures
-    ]
+def _significance(rates: Rates, grouping: Grouping, policy: Policy, seed: int) -> Significance:
+    return rate_significance(rates, compared(rates, grouping, policy), permutations=policy.permutations, seed=seed)
 
 
 def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Disparity:
@@ -161,7 +185,8 @@ def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Di
     widest = max(known, key=lambda gap: gap.value) if both else None
     low = max(gap.low for gap in known) if both else None
     high = max(gap.high for gap in known) if both else None
-    verdict = judge(low, high, line=policy.rate_line, better="lower")
+    line = policy.line("equalized_odds_difference")
+    verdict = None if line is None else judge(low, high, line=line, better="lower")
     return Disparity(
         metric="equalized_odds_difference",
         outcome=odds[0].outcome,
@@ -172,9 +197,9 @@ def _equalized_odds(odds: list[Rates], grouping: Grouping, policy: Policy) -> Di
         lowest=grouping.names[widest.lowest] if widest else None,
         highest=grouping.names[widest.highest] if widest else None,
         better="lower",
-        line=policy.rate_line,
+        line=line,
         verdict=verdict,
-        reason=reason(verdict, line=policy.rate_line, better="lower", unit="share")
+        reason=reason(verdict, line=line, better="lower", unit="share")
         if both
         else f"Fewer than two groups have {policy.minimum_group} rows of either outcome to compare.",
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
+from millrace.bias.estimates import Estimates, compared, estimate_disparity, measure_estimates
+from millrace.bias.figures import AttributeReport
+from millrace.bias.groups import Grouping
 from millrace.bias.numbers import group_means
-from millrace.bias.report import AttributeReport
+from millrace.bias.significance import estimate_significance
 from millrace.bias.table import count_groups
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from millrace.bias.groups import Grouping
     from millrace.bias.policy import Policy
 
 
@@ -20,26 +21,28 @@ def regressed(
     name: str, grouping: Grouping, *, truth: np.ndarray, predicted: np.ndarray, policy: Policy
 ) -> AttributeReport:
     """Mean prediction, mean error, MAE, RMSE and R² by group, and their distances, for one sensitive column."""
+    import numpy as np
+
     deviation = float(truth.std(ddof=1)) if len(truth) > 1 else 0.0
     prediction, bias, mae, rmse, r2 = _estimates(grouping, truth, predicted)
-    lines = policy.mean_line, policy.error_line
+    together = Grouping(np.zeros(len(truth), dtype=np.int64), ("all",), ("",), "all rows")
+    every = (prediction, bias, mae, rmse, r2)
     return AttributeReport(
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=tuple(measure_estimates(item, grouping, policy) for item in (prediction, bias, mae, rmse, r2)),
+        measures=tuple(
+            measure_estimates(item, grouping, policy, overall=float(whole.values[0]))
+            for item, whole in zip(every, _estimates(together, truth, predicted), strict=True)
+        ),
+        significance=tuple(estimate_significance(item, compared(item, grouping, policy)) for item in every),
         disparities=(
             *(
-                estimate_disparity(
-                    item, grouping, kind="standardised_difference", line=line, policy=policy, scale=deviation
-                )
-                for item, line in zip((prediction, bias), lines, strict=True)
+                estimate_disparity(item, grouping, kind="standardised_difference", policy=policy, scale=deviation)
+                for item in (prediction, bias)
             ),
-            *(
-                estimate_disparity(item, grouping, kind="ratio", line=policy.ratio_line, policy=policy)
-                for item in (mae, rmse)
-            ),
-            estimate_disparity(r2, grouping, kind="difference", line=policy.rate_line, policy=policy),
+            *(estimate_disparity(item, grouping, kind="ratio", policy=policy) for item in (mae, rmse)),
+            estimate_disparity(r2, grouping, kind="difference", policy=policy),
         ),
     )
 

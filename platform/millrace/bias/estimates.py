@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from millrace.bias.figures import Disparity, GroupValue, Measure, Unit
 from millrace.bias.groups import Grouping
-from millrace.bias.report import Disparity, GroupValue, Measure, Unit
-from millrace.bias.verdicts import Better, judge
+from millrace.bias.policy import better as direction
+from millrace.bias.summaries import summarise
+from millrace.bias.verdicts import judge
 from millrace.bias.wording import reason
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ def compared(estimates: Estimates, grouping: Grouping, policy: Policy) -> np.nda
     return chosen
 
 
-def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy) -> Measure:
-    """The metric of every group with its own interval (Student's t)."""
+def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy, *, overall: float) -> Measure:
+    """The metric of every group with its own interval (Student's t); `overall` is that of all rows together."""
     import numpy as np
     from scipy import stats
 
@@ -66,7 +68,7 @@ def measure_estimates(estimates: Estimates, grouping: Grouping, policy: Policy) 
         )
         for index, name in enumerate(grouping.names)
     )
-    return Measure(estimates.metric, None, estimates.unit, values)
+    return Measure(estimates.metric, None, estimates.unit, values, summarise(estimates.values[chosen], overall))
 
 
 def estimate_disparity(
@@ -74,16 +76,17 @@ def estimate_disparity(
     grouping: Grouping,
     *,
     kind: Kind,
-    line: float | None,
     policy: Policy,
     scale: float = 1.0,
 ) -> Disparity:
-    """The distance between the groups, judged when there is a line.
+    """The distance between the groups, judged when the policy draws a line.
 
     `scale` is the unit of a standardised difference (the target's standard deviation, taken as known).
     """
     import numpy as np
 
+    metric = f"{estimates.metric}_{kind}"
+    line, better = policy.line(metric), direction(metric)
     where = np.flatnonzero(compared(estimates, grouping, policy))
     values, errors, rows = estimates.values[where], estimates.errors[where], estimates.rows[where]
     defined = len(where) >= 2 and scale > 0 and not (kind == "ratio" and bool((values <= 0).any()))
@@ -92,17 +95,14 @@ def estimate_disparity(
         value, low, high = _limits(values, errors, rows, kind=kind, confidence=policy.confidence)
         if kind != "ratio":
             value, low, high = value / scale, low / scale, high / scale
-    better: Better = "higher" if kind == "ratio" else "lower"
     unit = "share" if kind == "difference" and estimates.unit == "share" else _UNITS[kind]
     verdict = None if line is None else judge(low, high, line=line, better=better)
     if len(where) < 2:
         why = f"Fewer than two groups have {policy.minimum_group} rows or more to compare."
-    elif verdict is None or line is None:
-        why = "Shown for information: no line is drawn."
     else:
         why = reason(verdict, line=line, better=better, unit=unit)
     return Disparity(
-        metric=f"{estimates.metric}_{kind}",
+        metric=metric,
         outcome=None,
         unit=unit,
         value=value,

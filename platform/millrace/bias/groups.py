@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from millrace.bias.values import as_text, codes_of
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
 
 MISSING = "(missing)"
+NO_VALUE = "not compared: rows without a value"
+POOLED = "not compared: several values pooled"
 CATEGORY_LIMIT = 10
 """A numeric column with more distinct values than this is cut into bands."""
 _AGE = re.compile(r"(^|[^a-z])ages?([^a-z]|$)", re.IGNORECASE)
@@ -27,9 +29,22 @@ class Grouping:
 
     codes: np.ndarray
     names: tuple[str, ...]
-    comparable: tuple[bool, ...]
-    """False for the rows without a value and for the pooled rest: they are counted and shown, not compared."""
+    remarks: tuple[str, ...]
+    """Why a group is not compared: rows without a value, a pooled rest, a small share. Empty where it is."""
     how: str
+
+    @property
+    def comparable(self) -> tuple[bool, ...]:
+        """Whether each group is one of people who can be compared; all are counted and shown."""
+        return tuple(not remark for remark in self.remarks)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows of each group."""
+        import numpy as np
+
+        counts: np.ndarray = np.bincount(self.codes, minlength=len(self.names))
+        return counts
 
 
 def group_rows(column: pd.Series[Any], *, policy: Policy) -> Grouping:
@@ -46,24 +61,24 @@ def group_rows(column: pd.Series[Any], *, policy: Policy) -> Grouping:
     )
     if banded and column.nunique() > CATEGORY_LIMIT:
         codes, names, how = _bands(column, policy)
-        comparable = [True] * len(names)
+        remarks = [""] * len(names)
     else:
-        codes, names, comparable, how = _categories(column, policy)
-    return _with_missing(codes, names, comparable, how)
+        codes, names, remarks, how = _categories(column, policy)
+    return _small_shares(_with_missing(codes, names, remarks, how), policy)
 
 
-def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], list[bool], str]:
+def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], list[str], str]:
     import numpy as np
 
     codes, names, _ = codes_of(column)
     names = [f'"{name}"' if name == MISSING else name for name in names]
     if len(names) <= policy.maximum_groups:
-        return codes, names, [True] * len(names), "one group for each value"
+        return codes, names, [""] * len(names), "one group for each value"
     kept = policy.maximum_groups - 1
     rest = len(names) - kept
     pooled = np.minimum(codes, kept)
     how = f"one group for each of the {kept} most frequent values; the other {rest} values are pooled and not compared"
-    return pooled, [*names[:kept], f"({rest} other values)"], [True] * kept + [False], how
+    return pooled, [*names[:kept], f"({rest} other values)"], [""] * kept + [POOLED], how
 
 
 def _bands(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], str]:
@@ -103,10 +118,41 @@ def _is_age(name: str, values: np.ndarray) -> bool:
     return bool(_AGE.search(spaced)) and values.min() >= 0 and values.max() <= 125
 
 
-def _with_missing(codes: np.ndarray, names: list[str], comparable: list[bool], how: str) -> Grouping:
+def _small_shares(grouping: Grouping, policy: Policy) -> Grouping:
+    if not policy.minimum_share:
+        return grouping
+    small = grouping.rows < policy.minimum_share * len(grouping.codes)
+    remark = f"not compared: below {policy.minimum_share:.0%} of the rows"
+    pairs = zip(grouping.remarks, small.tolist(), strict=True)
+    return replace(grouping, remarks=tuple(old or (remark if few else "") for old, few in pairs))
+
+
+def _with_missing(codes: np.ndarray, names: list[str], remarks: list[str], how: str) -> Grouping:
     import numpy as np
 
     if (codes < 0).any():
         codes = np.where(codes < 0, len(names), codes)
-        names, comparable = [*names, MISSING], [*comparable, False]
-    return Grouping(codes, tuple(names), tuple(comparable), how)
+        names, remarks = [*names, MISSING], [*remarks, NO_VALUE]
+    return Grouping(codes, tuple(names), tuple(remarks), how)
+
+
+def cross(parts: dict[str, Grouping], policy: Policy) -> Grouping:
+    """Groups by several columns at once: every combination that occurs, in the order of the columns' own groups.
+
+    A combination with a part that is not compared (no value, pooled rest) is not compared either.
+    """
+    import numpy as np
+
+    codes = np.zeros(len(next(iter(parts.values())).codes), dtype=np.int64)
+    for part in parts.values():
+        codes = codes * len(part.names) + part.codes
+    sizes = [len(part.names) for part in parts.values()]
+    places, codes = np.unique(codes, return_inverse=True)
+    names, remarks = [], []
+    for place in places.tolist():
+        at = [int(index) for index in np.unravel_index(place, sizes)]
+        cells = list(zip(parts.values(), at, strict=True))
+        names.append(" × ".join(part.names[index] for part, index in cells))
+        remarks.append(next((part.remarks[index] for part, index in cells if part.remarks[index]), ""))
+    how = f"{len(places)} of {int(np.prod(sizes))} combinations of {' and '.join(parts)} occur"
+    return _small_shares(Grouping(codes, tuple(names), tuple(remarks), how), policy)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    Limits = tuple[np.ndarray, np.ndarray]
+
 
 def quantile(confidence: float, comparisons: int = 1) -> float:
     """Two-sided normal quantile; with several comparisons, Bonferroni's, so that all intervals hold together."""
@@ -33,24 +35,27 @@ def wilson(successes: np.ndarray, trials: np.ndarray, z: float) -> tuple[np.ndar
     return np.where(none, np.nan, low), np.where(none, np.nan, high)
 
 
-def pairwise_differences(rates: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of rate[i] - rate[j] for every pair, as matrices [i, j], from the limits of the single rates."""
+def difference_limits(
+    first: np.ndarray, first_limits: Limits, second: np.ndarray, second_limits: Limits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of first - second from the limits of the single rates; shapes are broadcast against each other."""
     import numpy as np
 
-    gap = rates[:, None] - rates[None, :]
-    below, above = rates - low, high - rates
-    lower = gap - np.sqrt(below[:, None] ** 2 + above[None, :] ** 2)
-    upper = gap + np.sqrt(above[:, None] ** 2 + below[None, :] ** 2)
+    gap = first - second
+    lower = gap - np.sqrt((first - first_limits[0]) ** 2 + (second_limits[1] - second) ** 2)
+    upper = gap + np.sqrt((first_limits[1] - first) ** 2 + (second - second_limits[0]) ** 2)
     return lower, upper
 
 
-def pairwise_ratios(rates: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of rate[i] / rate[j] for every pair, as matrices [i, j]; infinite where rate[j] may be zero."""
+def ratio_limits(
+    first: np.ndarray, first_limits: Limits, second: np.ndarray, second_limits: Limits
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of first / second, broadcast against each other; infinite where the second rate may be zero."""
     import numpy as np
 
-    product = rates[:, None] * rates[None, :]
-    first_low, first_high = (low * (2 * rates - low))[:, None], (high * (2 * rates - high))[:, None]
-    second_low, second_high = (low * (2 * rates - low))[None, :], (high * (2 * rates - high))[None, :]
+    product = first * second
+    first_low, first_high = (limit * (2 * first - limit) for limit in first_limits)
+    second_low, second_high = (limit * (2 * second - limit) for limit in second_limits)
     with np.errstate(divide="ignore", invalid="ignore"):
         # the usual form multiplied out: it stays defined where high = 2 * rate
         lower = first_low / (product + np.sqrt(np.maximum(product**2 - first_low * second_high, 0)))

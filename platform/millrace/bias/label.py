@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from millrace.bias.crossings import cross_columns
 from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
+from millrace.bias.estimates import compared as compared_estimates
+from millrace.bias.facet_tables import Company, count_facets
+from millrace.bias.facets import measure_facets
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Significance, SubgroupSearch
 from millrace.bias.groups import Grouping, group_rows
 from millrace.bias.numbers import group_means, numeric_target
 from millrace.bias.outcomes import Outcomes, read_outcomes
-from millrace.bias.policy import DEFAULT_POLICY, Policy
-from millrace.bias.rates import Rates, measure_rates, rate_disparity
-from millrace.bias.report import AttributeReport, BiasReport, Disparity, Measure
-from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of
+from millrace.bias.policy import Policy, shipped_policy
+from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity
+from millrace.bias.report import BiasReport
+from millrace.bias.significance import adjusted, estimate_significance, rate_significance
+from millrace.bias.subgroups import search_outcome
+from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of, strata_codes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,32 +28,39 @@ if TYPE_CHECKING:
 
 
 def measure_label_bias(
-    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy = DEFAULT_POLICY
+    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy | None = None, strata: str | None = None
 ) -> BiasReport:
     """Selection rates (classification) or means (regression) of the target by group, for each sensitive column.
 
     With a positive value that value is the outcome; without one, each class is, against all others. Rows without a
-    target are left out and counted.
+    target are left out and counted. `strata` names the column within which Clarify's conditional disparity compares.
 
     Raises:
         BadInput: a column or the positive value is not there, the target has no value, or a regression target holds
             something that is not a number.
     """
+    policy = policy or shipped_policy()
     sensitive = check_sensitive(frame, answers)
     target = require_column(frame, answers.target, field="target")
     present = target.notna().to_numpy()
     kept = frame if present.all() else frame.loc[present]
     groupings = {name: group_rows(require_column(kept, name, field="sensitive"), policy=policy) for name in sensitive}
+    crossed, left_out = cross_columns(groupings, policy)
+    searches: tuple[SubgroupSearch, ...] = ()
     notes = () if sensitive else (NO_ATTRIBUTES,)
     if answers.task_type == "regression":
         numbers = numeric_target(target[present], answers.target)
-        attributes = tuple(_means_of(name, item, numbers, policy) for name, item in groupings.items())
+        measured = [_means_of(name, item, numbers, policy) for name, item in (groupings | crossed).items()]
         outcomes: tuple[str, ...] = ()
         positive = None
     else:
         read = read_outcomes(target[present], answers, policy)
-        attributes = tuple(_rates_of(name, item, read, policy, seed) for name, item in groupings.items())
+        company = Company(strata=None if strata is None else strata_codes(kept, strata, policy))
+        measured = [_rates_of(name, item, read, policy, seed, company) for name, item in groupings.items()]
+        measured += [_rates_of(name, item, read, policy, seed, None) for name, item in crossed.items()]
+        searches = search_outcome(groupings, read.codes, read, metric="selection_rate", policy=policy, seed=seed)
         outcomes, positive, notes = read.measured, read.positive, (*notes, *read.notes)
+    tested = adjusted(measured)
     return BiasReport(
         subject="label",
         task_type=answers.task_type,
@@ -55,21 +69,30 @@ def measure_label_bias(
         outcomes=outcomes,
         rows=int(present.sum()),
         rows_without_target=int((~present).sum()),
-        attributes=attributes,
+        attributes=tested[: len(groupings)],
         notes=notes,
         policy=policy,
         seed=seed,
+        crossings=tested[len(groupings) :],
+        crossings_left_out=left_out,
+        searches=searches,
     )
 
 
-def _rates_of(name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy, seed: int) -> AttributeReport:
+def _rates_of(
+    name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy, seed: int, company: Company | None
+) -> AttributeReport:
     import numpy as np
 
-    groups, classes = len(grouping.names), len(outcomes.names)
-    table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=groups * classes)
-    table = table.reshape(groups, classes)
+    classes = len(outcomes.names)
+    table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=len(grouping.names) * classes)
+    table = table.reshape(-1, classes)
+    groups = count_groups(grouping, policy=policy)
+    chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
+    tests: list[Significance] = []
+    facets: list[Facet] = []
     for outcome in outcomes.measured:
         successes = table[:, outcomes.names.index(outcome)]
         shown = None if outcomes.positive is not None else outcome
@@ -77,11 +100,24 @@ def _rates_of(name: str, grouping: Grouping, outcomes: Outcomes, policy: Policy,
         measures.append(measure_rates(rates, grouping, policy))
         chance = seed_of(seed, name, "selection_rate", outcome)
         disparities += [
-            rate_disparity(rates, grouping, kind="ratio", line=policy.ratio_line, policy=policy, seed=chance),
-            rate_disparity(rates, grouping, kind="difference", line=policy.rate_line, policy=policy, seed=chance),
+            rate_disparity(rates, grouping, kind="ratio", policy=policy, seed=chance),
+            rate_disparity(rates, grouping, kind="difference", policy=policy, seed=chance),
         ]
+        tests.append(
+            rate_significance(rates, compared(rates, grouping, policy), permutations=policy.permutations, seed=chance)
+        )
+        if company is not None:
+            label = outcomes.codes == outcomes.names.index(outcome)
+            counts = count_facets(grouping, chosen, label=label, predicted=None, company=company, seed=chance)
+            facets += measure_facets(counts, grouping.names, chosen, outcome=shown, policy=policy, seed=chance)
     return AttributeReport(
-        name, grouping.how, count_groups(grouping, policy=policy), tuple(measures), tuple(disparities)
+        attribute=name,
+        grouping=grouping.how,
+        groups=groups,
+        measures=tuple(measures),
+        disparities=tuple(disparities),
+        significance=tuple(tests),
+        facets=tuple(facets),
     )
 
 
@@ -93,16 +129,16 @@ def _means_of(name: str, grouping: Grouping, numbers: np.ndarray[Any, Any], poli
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=(measure_estimates(estimates, grouping, policy),),
+        measures=(measure_estimates(estimates, grouping, policy, overall=float(numbers.mean())),),
         disparities=(
             estimate_disparity(
                 estimates,
                 grouping,
                 kind="standardised_difference",
-                line=policy.mean_line,
                 policy=policy,
                 scale=spread,
             ),
-            estimate_disparity(estimates, grouping, kind="difference", line=None, policy=policy),
+            estimate_disparity(estimates, grouping, kind="difference", policy=policy),
         ),
+        significance=(estimate_significance(estimates, compared_estimates(estimates, grouping, policy)),),
     )

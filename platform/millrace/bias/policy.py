@@ -1,44 +1,172 @@
-"""The lines that verdicts are drawn at, and where each comes from."""
+"""Policies: the lines that verdicts are drawn at and what a comparison needs, each with its source and its limits."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from millrace.bias.verdicts import Better
+from millrace.contracts.canonical import sha256_json
+from millrace.contracts.errors import BadInput
+
+JudgedMetric = Literal[
+    "selection_rate_ratio",
+    "selection_rate_difference",
+    "true_positive_rate_difference",
+    "false_positive_rate_difference",
+    "equalized_odds_difference",
+    "precision_difference",
+    "accuracy_difference",
+    "auc_difference",
+    "mean_standardised_difference",
+    "mean_prediction_standardised_difference",
+    "mean_error_standardised_difference",
+    "mae_ratio",
+    "rmse_ratio",
+    "r2_difference",
+]
+JUDGED: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
+SHIPPED = ("four-fifths", "nyc-ll144", "strict")
+DEFAULT = "four-fifths"
+_FOLDER = Path(__file__).parent / "policies"
 
 SOURCES = {
-    "confidence": "Convention. Intervals of one comparison hold together: the chance that any of them misses is 5%.",
-    "ratio_line": "The four-fifths rule of the US Uniform Guidelines on Employee Selection Procedures "
-    "(29 CFR 1607.4 D), a rule of thumb of hiring law; outside it a convention, not a legal test.",
-    "rate_line": "Convention of fairness toolkits (AIF360 calls −0.1 to 0.1 fair); no law sets it.",
-    "mean_line": "Cohen 1988: 0.2 standard deviations is a small effect.",
-    "error_line": "Half of Cohen's small effect: an error that leans against a group repeats in every decision.",
+    "confidence": "Convention. Intervals of one comparison hold together: the chance that any of them misses is small.",
     "minimum_group": "Below about 30 rows an interval spans a third of the scale and more; a usual floor.",
+    "minimum_share": "0 leaves out no group for its share of the rows.",
     "minimum_outcomes": "With fewer than 10 favourable or unfavourable outcomes in all there is nothing to compare.",
+    "minimum_power": "A sample that would more likely miss than find a glaring gap says nothing when it finds none.",
+    "glaring_gap": "Convention: 30 percentage points, a difference that nobody would call small.",
     "maximum_groups": "More groups than a person can read; the smallest are pooled and counted.",
     "maximum_outcomes": "More classes than a person can read; the rarest are named and left out.",
+    "maximum_crossings": "More crossings than a person can read; those beyond are counted.",
+    "crossing_depth": "Crossings of more columns have few rows each; the search for the worst subgroup looks as deep.",
     "age_bands": "25 and 60 are usual in credit studies, 40 is the US age discrimination act's.",
-    "bootstraps": "Resamples of the cross-check interval; 2,000 put its ends within about a tenth of its width.",
+    "bootstraps": "Resamples; 2,000 put an interval's ends within about a tenth of its width.",
+    "permutations": "999 give p-values to one in a thousand.",
 }
+"""Where each setting comes from, unless the policy says otherwise."""
 
 
-@dataclass(frozen=True)
-class Policy:
-    """Thresholds of the verdicts; `SOURCES` says in words where each comes from."""
+class Line(BaseModel):
+    """Where a verdict is drawn. `source` is a law, a guideline or a convention, in words."""
 
-    confidence: float = 0.95
-    ratio_line: float = 0.8
-    rate_line: float = 0.1
-    mean_line: float = 0.2
-    error_line: float = 0.1
-    minimum_group: int = 30
-    minimum_outcomes: int = 10
-    maximum_groups: int = 20
-    maximum_outcomes: int = 10
-    age_bands: tuple[int, ...] = (25, 40, 60)
-    bootstraps: int = 2000
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: float = Field(ge=0, le=10, allow_inf_nan=False)
+    source: str = Field(min_length=10)
+
+
+class Policy(BaseModel):
+    """Thresholds of the verdicts. A metric without a line is shown and not judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    version: int = Field(ge=1)
+    title: str
+    purpose: str
+    limits: str
+    """What the policy is not, said plainly."""
+    severity: Literal["warn", "error"]
+    """What a failing verdict is for a gate: `error` holds back what comes after."""
+    lines: dict[JudgedMetric, Line] = Field(min_length=1)
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    minimum_group: int = Field(30, ge=2)
+    minimum_share: float = Field(0.0, ge=0, lt=0.5)
+    minimum_outcomes: int = Field(10, ge=1)
+    minimum_power: float = Field(0.5, ge=0, lt=1)
+    glaring_gap: float = Field(0.3, gt=0, lt=1)
+    maximum_groups: int = Field(20, ge=2, le=100)
+    maximum_outcomes: int = Field(10, ge=1, le=100)
+    maximum_crossings: int = Field(12, ge=0, le=200)
+    crossing_depth: Literal[1, 2, 3] = 3
+    age_bands: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (25, 40, 60)
+    bootstraps: int = Field(2000, ge=100, le=100_000)
+    permutations: int = Field(999, ge=99, le=100_000)
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Sources of settings that differ from the usual ones, by the setting's name."""
+
+    @model_validator(mode="after")
+    def _sources_name_settings(self) -> Self:
+        unknown = set(self.sources) - set(SOURCES)
+        if unknown:
+            raise ValueError(f"sources names {sorted(unknown)[0]!r}, which is no setting of a policy")
+        return self
+
+    def line(self, metric: str) -> float | None:
+        """Where the metric is judged; None when this policy does not judge it."""
+        found = self.lines.get(metric)  # type: ignore[call-overload]
+        return None if found is None else float(found.at)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything that the policy says."""
+        return sha256_json(self.model_dump(mode="json"))
 
     def document(self) -> dict[str, Any]:
-        """The thresholds with their sources, as JSON."""
-        values = asdict(self) | {"age_bands": list(self.age_bands)}
-        return {field.name: {"value": values[field.name], "source": SOURCES[field.name]} for field in fields(self)}
+        """The policy as JSON: lines with direction and source, settings with value and source, hash."""
+        values = self.model_dump(mode="json")
+        return {
+            **{name: values[name] for name in ("name", "version", "title", "purpose", "limits", "severity")},
+            "sha256": self.sha256,
+            "lines": {
+                metric: {"at": line.at, "better": better(metric), "source": line.source}
+                for metric, line in self.lines.items()
+            },
+            "settings": {
+                name: {"value": values[name], "source": self.sources.get(name, usual)}
+                for name, usual in SOURCES.items()
+            },
+        }
 
 
-DEFAULT_POLICY = Policy()
+def better(metric: str) -> Better:
+    """Which side of a line is good: a ratio should be high, a difference low."""
+    return "higher" if metric.endswith("_ratio") else "lower"
+
+
+@cache
+def shipped_policy(name: str = DEFAULT) -> Policy:
+    """One of the policies that come with the platform.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if name not in SHIPPED:
+        raise BadInput(
+            f"there is no policy {name[:80]!r}",
+            field="policy",
+            remedy=f"name one of {', '.join(SHIPPED)}, or a YAML file",
+        )
+    return _parsed((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), name)
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy of a YAML file.
+
+    Raises:
+        BadInput: the file cannot be read, is no YAML, lacks something or names an unknown metric or setting.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"policy {path} cannot be read: {error}", field="policy", remedy="name a YAML file") from error
+    return _parsed(text, str(path))
+
+
+def _parsed(text: str, where: str) -> Policy:
+    try:
+        return Policy.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise BadInput(f"policy {where} is no YAML: {error}", field="policy", remedy="correct the file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "policy"
+        raise BadInput(
+            f"policy {where}: {place}: {first['msg']}",
+            field="policy",
+            remedy="metrics that can be judged: " + ", ".join(JUDGED),
+        ) from error

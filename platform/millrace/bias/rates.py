@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from millrace.bias.figures import Disparity, GroupValue, Measure, Power, Unit
 from millrace.bias.groups import Grouping
-from millrace.bias.intervals import pairwise_differences, pairwise_ratios, quantile, wilson
-from millrace.bias.report import Disparity, GroupValue, Measure, Unit
-from millrace.bias.verdicts import Better, judge
-from millrace.bias.wording import reason
+from millrace.bias.intervals import difference_limits, quantile, ratio_limits, wilson
+from millrace.bias.policy import better as direction
+from millrace.bias.power import power_of_gap, rows_to_settle, smallest_gap
+from millrace.bias.summaries import summarise
+from millrace.bias.verdicts import judge
+from millrace.bias.wording import reason, too_weak
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
 
 Kind = Literal["difference", "ratio"]
+BLOCK = 256
+"""Groups whose pairs are looked at together: with 8,000 groups a matrix of all pairs would take half a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,12 @@ def compared(rates: Rates, grouping: Grouping, policy: Policy) -> np.ndarray:
 
 def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
     """The rate of every group with its own Wilson interval; no value where there are no trials."""
+    import numpy as np
+
     low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
     chosen = compared(rates, grouping, policy)
+    known = rates.successes[chosen] / rates.trials[chosen]
+    top = float(known.max(initial=0.0)) if rates.metric == "selection_rate" else 0.0
     values = []
     for index, name in enumerate(grouping.names):
         trials, successes = int(rates.trials[index]), int(rates.successes[index])
@@ -67,9 +76,13 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
                 rows=trials,
                 count=successes,
                 compared=bool(chosen[index]),
+                impact_ratio=successes / trials / top if chosen[index] and top > 0 else None,
             )
         )
-    return Measure(rates.metric, rates.outcome, "share", tuple(values))
+    with np.errstate(invalid="ignore"):
+        overall = np.divide(rates.successes.sum(), rates.trials.sum())
+    summary = summarise(known, float(overall))
+    return Measure(rates.metric, rates.outcome, "share", tuple(values), summary)
 
 
 def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float) -> Gap | None:
@@ -87,34 +100,53 @@ def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float)
     values = successes / trials
     low, high = wilson(successes, trials, quantile(confidence, len(where) * (len(where) - 1) // 2))
     smallest, largest = int(np.argmin(values)), int(np.argmax(values))
-    pairs = ~np.eye(len(where), dtype=bool)
     if kind == "difference":
-        lower, upper = pairwise_differences(values, low, high)
         value = float(values[largest] - values[smallest])
-        limits = max(0.0, float(lower[pairs].max())), min(1.0, float(upper[pairs].max()))
-    else:
-        if values[largest] == 0:
-            return None
-        lower, upper = pairwise_ratios(values, low, high)
+    elif values[largest] > 0:
         value = float(values[smallest] / values[largest])
-        limits = max(0.0, float(lower[pairs].min())), min(1.0, float(upper[pairs].min()))
+    else:
+        return None
+    limits = _all_pairs(values, low, high, kind)
     return Gap(value, min(limits[0], value), max(limits[1], value), int(where[smallest]), int(where[largest]))
 
 
-def rate_disparity(
-    rates: Rates, grouping: Grouping, *, kind: Kind, line: float, policy: Policy, seed: int
-) -> Disparity:
-    """The judged distance between the groups in one rate."""
+def _all_pairs(values: np.ndarray, low: np.ndarray, high: np.ndarray, kind: Kind) -> tuple[float, float]:
+    """The limits of the widest distance, between 0 and 1."""
+    import numpy as np
+
+    limits = difference_limits if kind == "difference" else ratio_limits
+    widest = np.max if kind == "difference" else np.min
+    found = []
+    for start in range(0, len(values), BLOCK):
+        rows = slice(start, start + BLOCK)
+        own = values[rows, None], (low[rows, None], high[rows, None])
+        lower, upper = limits(*own, values[None, :], (low[None, :], high[None, :]))
+        apart = np.arange(len(values))[rows, None] != np.arange(len(values))[None, :]
+        found.append((float(widest(lower[apart])), float(widest(upper[apart]))))
+    lowest, highest = (float(widest(np.array(side))) for side in zip(*found, strict=True))
+    return max(0.0, lowest), min(1.0, highest)
+
+
+def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Policy, seed: int) -> Disparity:
+    """The distance between the groups in one rate, judged when the policy draws a line.
+
+    An inconclusive distance is not assessable when even the policy's glaring gap would more likely have been missed.
+    """
+    metric = f"{rates.metric}_{kind}"
+    line, better = policy.line(metric), direction(metric)
     chosen = compared(rates, grouping, policy)
     gap = rate_gap(rates, chosen, kind=kind, confidence=policy.confidence)
     shortage = _shortage(rates, chosen, policy)
-    better: Better = "lower" if kind == "difference" else "higher"
     unit: Unit = "share" if kind == "difference" else "ratio"
-    verdict = judge(
-        gap.low if gap else None, gap.high if gap else None, line=line, better=better, enough=shortage is None
-    )
+    power = rate_power(rates, chosen, gap, kind=kind, line=line, policy=policy) if gap else None
+    verdict = None
+    if line is not None:
+        limits = (gap.low, gap.high) if gap else (None, None)
+        verdict = judge(*limits, line=line, better=better, enough=shortage is None)
+        if verdict == "inconclusive" and power is not None and power.glaring_gap < policy.minimum_power:
+            verdict, shortage = "not assessable", too_weak(policy)
     return Disparity(
-        metric=f"{rates.metric}_{kind}",
+        metric=metric,
         outcome=rates.outcome,
         unit=unit,
         value=gap.value if gap else None,
@@ -127,7 +159,33 @@ def rate_disparity(
         verdict=verdict,
         reason=shortage or reason(verdict, line=line, better=better, unit=unit),
         bootstrap=bootstrap(rates, chosen, kind=kind, policy=policy, seed=seed) if gap else None,
+        power=power,
     )
+
+
+def rate_power(rates: Rates, chosen: np.ndarray, gap: Gap, *, kind: Kind, line: float | None, policy: Policy) -> Power:
+    """What the sample could have found between the two groups that differ most, at the comparison's own confidence."""
+    groups = int(chosen.sum())
+    z = quantile(policy.confidence, groups * (groups - 1) // 2)
+    trials = int(rates.trials[gap.highest]), int(rates.trials[gap.lowest])
+    rate = float(rates.successes[chosen].sum() / rates.trials[chosen].sum())
+    # from the middle, where a gap is hardest to find
+    glaring = power_of_gap(policy.glaring_gap, min(1.0, 0.5 + policy.glaring_gap / 2), trials, z)
+    rows = None
+    if (
+        line is not None
+        and groups <= BLOCK
+        and judge(gap.low, gap.high, line=line, better=direction(f"_{kind}")) == "inconclusive"
+    ):
+
+        def limits(times: float) -> tuple[float, float] | None:
+            larger = replace(rates, successes=rates.successes * times, trials=rates.trials * times)
+            found = rate_gap(larger, chosen, kind=kind, confidence=policy.confidence)
+            return (found.low, found.high) if found else None
+
+        total = int(rates.trials[chosen].sum())
+        rows = rows_to_settle(limits, line=line, better=direction(f"_{kind}"), rows=total)
+    return Power(smallest_gap(rate, trials, z), glaring, rows)
 
 
 def bootstrap(rates: Rates, chosen: np.ndarray, *, kind: Kind, policy: Policy, seed: int) -> tuple[float, float] | None:

@@ -6,10 +6,12 @@ import difflib
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from millrace.bias.report import Group
+from millrace.bias.figures import Group
+from millrace.bias.groups import group_rows
 from millrace.contracts.errors import BadInput
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from millrace.bias.groups import Grouping
@@ -56,20 +58,23 @@ def require_column(frame: pd.DataFrame, name: str, *, field: str) -> pd.Series[A
     )
 
 
+def strata_codes(frame: pd.DataFrame, name: str, policy: Policy) -> np.ndarray:
+    """Stratum of each row by a column's groups, rows without a value being a stratum of their own.
+
+    Raises:
+        BadInput: there is no such column; suggests near names.
+    """
+    return group_rows(require_column(frame, name, field="strata"), policy=policy).codes
+
+
 def count_groups(grouping: Grouping, *, policy: Policy) -> tuple[Group, ...]:
     """Every group with its rows, and why it is not compared when it is not."""
-    import numpy as np
-
-    counts = np.bincount(grouping.codes, minlength=len(grouping.names))
     total = max(1, len(grouping.codes))
     groups = []
-    for name, comparable, rows in zip(grouping.names, grouping.comparable, counts.tolist(), strict=True):
-        remark = ""
-        if not comparable:
-            remark = "not compared: not one group of people"
-        elif rows < policy.minimum_group:
+    for name, remark, rows in zip(grouping.names, grouping.remarks, grouping.rows.tolist(), strict=True):
+        if not remark and rows < policy.minimum_group:
             remark = f"not compared: fewer than {policy.minimum_group} rows"
-        groups.append(Group(name, rows, rows / total, comparable and not remark, remark))
+        groups.append(Group(name, rows, rows / total, not remark, remark))
     return tuple(groups)
 
 

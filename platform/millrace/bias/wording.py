@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import math
+from typing import TYPE_CHECKING
 
+from millrace.bias.verdicts import worst
 from millrace.contracts.stages import Verdict
 from millrace.pages import filters
 
 if TYPE_CHECKING:
-    from millrace.bias.report import AttributeReport, BiasReport, Disparity, Unit
+    from millrace.bias.figures import AttributeReport, Disparity, Significance, Unit
+    from millrace.bias.policy import Policy
+    from millrace.bias.report import BiasReport, Subject
+    from millrace.bias.verdicts import Better
 
 TITLES = {
     "selection_rate": "Selection rate",
     "accuracy": "Accuracy",
     "true_positive_rate": "True positive rate",
     "false_positive_rate": "False positive rate",
-    "precision": "Precision",
+    "precision": "Precision (predictive parity)",
+    "auc": "AUC",
     "equalized_odds": "Equalized odds",
     "mean": "Mean",
     "mean_prediction": "Mean prediction",
@@ -30,6 +36,7 @@ MEANINGS = {
     "true_positive_rate": "share predicted to have the outcome among those who have it",
     "false_positive_rate": "share predicted to have the outcome among those who do not have it",
     "precision": "share who have the outcome among those predicted to have it",
+    "auc": "chance that a favourable case scores above an unfavourable one of the same group",
     "equalized_odds": "the larger of the differences in true and in false positive rate",
     "mean": "average of the target",
     "mean_prediction": "average of the predictions",
@@ -49,8 +56,10 @@ def metric_title(metric: str) -> str:
     return TITLES[metric]
 
 
-def reason(verdict: Verdict, *, line: float, better: Literal["higher", "lower"], unit: Unit) -> str:
-    """Why an interval got its verdict."""
+def reason(verdict: Verdict | None, *, line: float | None, better: Better, unit: Unit) -> str:
+    """Why an interval got its verdict, or none."""
+    if verdict is None or line is None:
+        return "Shown for information: the policy draws no line here."
     above = better == "higher"
     shown = f"{line * 100:g} points" if unit == "share" else f"{line:g}"
     side = {True: "at or above", False: "at or below"}[above]
@@ -62,6 +71,12 @@ def reason(verdict: Verdict, *, line: float, better: Literal["higher", "lower"],
         "not assessable": "The distance cannot be computed from these values.",
     }
     return texts[verdict]
+
+
+def too_weak(policy: Policy) -> str:
+    """Why an inconclusive comparison is none."""
+    gap, power = policy.glaring_gap * 100, policy.minimum_power
+    return f"Too few rows: even a gap of {gap:g} points would be found with a chance below {power:.0%}."
 
 
 def value_text(value: float | None, unit: Unit, *, distance: bool = False) -> str:
@@ -81,6 +96,44 @@ def interval_text(low: float | None, high: float | None, unit: Unit, *, distance
     for word in ("%", " points", " SD"):
         first = first.removesuffix(word)
     return f"{first} to {value_text(high, unit, distance=distance)}"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value for people."""
+    if p is None:
+        return filters.ABSENT
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def metric_text(value: float | None) -> str:
+    """One of Clarify's values; infinite as text."""
+    if value is not None and math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return filters.number(value)
+
+
+def practical(attribute: AttributeReport, test: Significance) -> Verdict | None:
+    """The worst verdict of the distances in the tested metric; None when the policy judges none of them."""
+    return worst(
+        item.verdict
+        for item in attribute.disparities
+        if item.verdict is not None and item.outcome == test.outcome and item.metric.startswith(test.metric + "_")
+    )
+
+
+def frequencies(attribute: AttributeReport, subject: Subject) -> str:
+    """The leading rate in natural frequencies: of every 100 of the lowest and of the highest group, how many."""
+    measure = attribute.measures[0]
+    known = [item for item in measure.values if item.compared and item.value is not None]
+    if measure.metric != "selection_rate" or len(known) < 2:
+        return ""
+    ranked = sorted(known, key=lambda item: item.value or 0.0)
+    lowest, highest = ranked[0], ranked[-1]
+    what = "had the outcome" if subject == "label" else "were selected"
+    return (
+        f"Of every 100 in {filters.visible(lowest.group, 40)}, {(lowest.value or 0) * 100:.0f} {what}; "
+        f"of every 100 in {filters.visible(highest.group, 40)}, {(highest.value or 0) * 100:.0f}."
+    )
 
 
 def sentence(attribute: AttributeReport, item: Disparity) -> str:
@@ -125,7 +178,18 @@ def headline(report: BiasReport) -> str:
         if names:
             parts.append(f"{_joined(names)} {one if len(names) == 1 else several}")
     what = "the recorded outcomes" if report.subject == "label" else "the model's predictions"
-    return f"In {what}: {'; '.join(parts)}."
+    return f"In {what}: {'; '.join(parts)}.{_crossings(report)}"
+
+
+def _crossings(report: BiasReport) -> str:
+    failing = [filters.visible(item.attribute, 60) for item in report.crossings if item.verdict == "fail"]
+    if not report.crossings:
+        return ""
+    if not failing:
+        return f" No crossing fails ({len(report.crossings)} looked at)."
+    return f" Of {len(report.crossings)} crossings, {len(failing)} {'fails' if len(failing) == 1 else 'fail'}: " + (
+        f"{_joined(failing)}."
+    )
 
 
 def _joined(names: list[str]) -> str:

@@ -3,6 +3,7 @@
 import typer
 
 from millrace.cli import lineage, pipeline, platform_commands, report, topics
+from millrace.cli.bias import bias
 from millrace.cli.run import run
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="The main job")(run)
+app.command("bias", rich_help_panel="The main job")(bias)
 app.command("up", rich_help_panel="The platform on this machine")(platform_commands.up)
 app.command("down", rich_help_panel="The platform on this machine")(platform_commands.down)
 app.command("status", rich_help_panel="The platform on this machine")(platform_commands.status)

@@ -128,7 +128,7 @@ def print_outcome(found: dict[str, Any], view: dict[str, Any], *, api_url: str) 
     out.print(times_line(found["seconds"]), soft_wrap=True)
 
 
-def verdicts_table(title: str, verdicts: list[dict[str, Any]]) -> "Table | Text":
+def verdicts_table(title: str, verdicts: list[dict[str, Any]], *, confidence: float = 0.95) -> "Table | Text":
     """One row per sensitive column: its worst verdict, the figure behind it, and how many figures say what."""
     from rich.text import Text
 
@@ -143,17 +143,18 @@ def verdicts_table(title: str, verdicts: list[dict[str, Any]]) -> "Table | Text"
         counts = {verdict: sum(one["verdict"] == verdict for one in mine) for verdict in _WORST_FIRST}
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         style = _VERDICT_STYLES[worst["verdict"]]
-        table.add_row(Text(attribute), Text(worst["verdict"], style=style), Text(_figure(worst)), told)
+        table.add_row(Text(attribute), Text(worst["verdict"], style=style), Text(_figure(worst, confidence)), told)
     return table
 
 
-def _figure(verdict: dict[str, Any]) -> str:
+def _figure(verdict: dict[str, Any], confidence: float) -> str:
     words = str(verdict["metric"]).replace("_", " ")
     if verdict["value"] is None:
         return f"{words} cannot be measured"
     if verdict["low"] is None or verdict["high"] is None:
         return f"{words} is {verdict['value']:.2f}"
-    return f"{words} is {verdict['value']:.2f}, with 95% confidence {verdict['low']:.2f} to {verdict['high']:.2f}"
+    interval = f"{verdict['low']:.2f} to {verdict['high']:.2f}"
+    return f"{words} is {verdict['value']:.2f}, with {confidence:.0%} confidence {interval}"
 
 
 def model_table(model: dict[str, Any]) -> "Table":

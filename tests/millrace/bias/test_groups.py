@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millrace.bias.groups import MISSING, Grouping, group_rows
-from millrace.bias.policy import Policy
+from millrace.bias.policy import shipped_policy
 
-POLICY = Policy()
+POLICY = shipped_policy()
 
 
 def _sizes(grouping: Grouping) -> dict[str, int]:

@@ -7,9 +7,10 @@ import pytest
 from fairlearn.metrics import MetricFrame, mean_prediction, selection_rate
 from scipy import stats
 
+from millrace.bias.figures import AttributeReport, Disparity
 from millrace.bias.groups import MISSING
 from millrace.bias.label import measure_label_bias
-from millrace.bias.report import AttributeReport, BiasReport, Disparity
+from millrace.bias.report import BiasReport
 from millrace.contracts.canonical import sha256_json
 from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Answers
@@ -121,11 +122,11 @@ def test_without_sensitive_columns_there_is_no_verdict_and_the_report_says_so() 
 def test_many_equal_groups_rarely_fail() -> None:
     rng = np.random.default_rng(5)
     failures = 0
-    for _ in range(200):
+    for _ in range(100):
         frame = _table(*((f"g{index}", int(rng.binomial(80, 0.5)), 80) for index in range(8)))
         failures += _measure(frame).verdict == "fail"
     # the smallest of eight estimates over the largest is often below 0.8 by chance alone
-    assert failures <= 10
+    assert failures <= 6
 
 
 def test_rows_without_a_target_are_left_out_and_counted() -> None:
@@ -198,13 +199,20 @@ def test_one_attribute_is_measured_the_same_alone_and_in_company() -> None:
     frame = generate_loans(1_000)
     together = measure_label_bias(frame, answers=LOANS, seed=0)
     alone = measure_label_bias(frame, answers=LOANS.model_copy(update={"sensitive": ("age",)}), seed=0)
-    assert _attribute(together, "age") == alone.attributes[0]
+    first, second = _attribute(together, "age"), alone.attributes[0]
+    assert replace(first, significance=()) == replace(second, significance=())
+    # only the adjustment for the number of comparisons knows of the others
+    raw = [[replace(test, p_holm=None, p_bh=None) for test in one.significance] for one in (first, second)]
+    assert raw[0] == raw[1]
+    assert first.significance[0].p_holm > second.significance[0].p_holm
 
 
 def test_the_verdicts_carry_what_the_command_line_shows() -> None:
     report = measure_label_bias(generate_loans(500), answers=LOANS, seed=0)
     assert all(list(item) == ["attribute", "metric", "value", "low", "high", "verdict"] for item in report.verdicts)
-    assert len(report.verdicts) == 2 * len(SENSITIVE)
+    names = {item["attribute"] for item in report.verdicts}
+    assert names == {*SENSITIVE, *(item.attribute for item in report.crossings)}
+    assert len(report.verdicts) == 2 * len(names)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,25 @@
+import json
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from millrace.bias import wording
 from millrace.bias.label import measure_label_bias
 from millrace.bias.page import render_bias_page
 from millrace.bias.predictions import measure_model_bias
 from millrace.bias.report import BiasReport
 from millrace.contracts.task import Answers
 from millrace.examples.loans import POSITIVE, SENSITIVE, TARGET, generate_loans
-from millrace.pages import PageFacts
+from millrace.pages import PageFacts, filters
 
 FACTS = PageFacts("ada.loans", 3, "ab" * 32, "0.1.0+test", datetime(2026, 1, 2, 3, 4, tzinfo=UTC), name="Loans")
 HOSTILE = '<script>alert("x")</script>\n\'&"><img src=x onerror=alert(1)>'
@@ -57,6 +64,15 @@ def _label(frame: pd.DataFrame, **change: object) -> BiasReport:
 def _model(frame: pd.DataFrame) -> BiasReport:
     answers = Answers(target=TARGET, task_type="classification", positive=POSITIVE, sensitive=SENSITIVE)
     return measure_model_bias(frame[TARGET], frame[TARGET], frame, answers=answers, seed=0)
+
+
+def _scored(frame: pd.DataFrame) -> BiasReport:
+    answers = Answers(target=TARGET, task_type="classification", positive=POSITIVE, sensitive=SENSITIVE)
+    noise = np.random.default_rng(1).random(len(frame))
+    scores = np.where(frame[TARGET] == POSITIVE, 0.3, 0.1) + 0.6 * noise
+    said = np.where(scores > 0.5, POSITIVE, "no")
+    company = {"scores": scores, "strata": frame.region, "features": frame[["debt", "purpose"]]}
+    return measure_model_bias(frame[TARGET], said, frame, answers=answers, seed=0, **company)
 
 
 def _regression(frame: pd.DataFrame) -> BiasReport:
@@ -132,7 +148,100 @@ def test_the_largest_report_stays_small() -> None:
     target = rng.integers(0, 12, 3_000).astype(str)
     answers = Answers(target="y", task_type="classification", sensitive=tuple(frame.columns))
     report = measure_model_bias(target, target, frame, answers=answers, seed=0)
-    assert len(render_bias_page(report, facts=FACTS).encode()) < 3_000_000
+    assert len(render_bias_page(report, facts=FACTS).encode()) < 5_000_000
+
+
+class _Figures(HTMLParser):
+    """(pointers, text) of every element that carries a figure."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self._open: list[tuple[str, str, list[str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _Reader._VOID:
+            self._open.append((tag, dict(attrs).get("data-figure") or "", []))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Nothing: a shape holds no figure."""
+
+    def handle_endtag(self, tag: str) -> None:
+        _, pointers, words = self._open.pop()
+        if pointers:
+            self.found.append((pointers, " ".join("".join(words).split())))
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self._open[-1][2].append(data)
+
+
+def _at(document: Any, pointer: str) -> Any:
+    for part in pointer.removeprefix("/").split("/"):
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document
+
+
+def _written(value: Any) -> set[str]:
+    """Every way in which the page may write the value."""
+    if value is None:
+        return {filters.ABSENT}
+    if isinstance(value, str):
+        return {{"Infinity": "∞", "-Infinity": "−∞"}[value]}
+    return {
+        filters.percent(value), filters.points(value), filters.number(value), filters.whole(value),
+        f"{value:.2f}", f"{value:.2f} SD", wording.p_text(value),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "report", [_label(generate_loans(900)), _scored(generate_loans(900)), _regression(generate_loans(600))]
+)
+def test_every_figure_resolves_to_the_same_number_in_the_document(report: BiasReport) -> None:
+    document = json.loads(json.dumps(report.document()))
+    figures = _Figures(render_bias_page(report, facts=FACTS)).found
+    assert len(figures) > 150
+    for pointers, text in figures:
+        values = [_at(document, pointer) for pointer in pointers.split()]
+        if len(values) == 1:
+            assert text in _written(values[0]), (pointers, text, values)
+        elif None in values:
+            assert text == filters.ABSENT, (pointers, text, values)
+        else:
+            low, high = text.split(" to ")
+            assert high in _written(values[1]), (pointers, text, values)
+            assert any(one.startswith(low) for one in _written(values[0])), (pointers, text, values)
+
+
+def test_groups_of_a_crossing_that_are_not_compared_are_named_with_their_rows() -> None:
+    report = _label(generate_loans(600))
+    words = " ".join(" ".join(_Reader(render_bias_page(report, facts=FACTS)).words).split())
+    left_out = [group for group in report.crossings[0].groups if not group.compared]
+    assert left_out
+    assert all(f"{group.name}: {group.rows}" in words for group in left_out)
+
+
+def test_the_document_is_the_same_bytes_in_any_locale_timezone_and_hash_seed(tmp_path: Path) -> None:
+    code = (
+        "import json\n"
+        "from millrace.bias.label import measure_label_bias\n"
+        "from millrace.contracts.task import Answers\n"
+        "from millrace.examples.loans import generate_loans\n"
+        "answers = Answers(target='approved', task_type='classification', positive='yes', "
+        "sensitive=('sex', 'application_date'))\n"
+        "print(json.dumps(measure_label_bias(generate_loans(500), answers=answers, seed=0).document()))"
+    )
+    place = {"LC_ALL": "de_DE.UTF-8", "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "2", "PYTHONUTF8": "1"}
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **place},
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    ).stdout
+    here = _label(generate_loans(500), sensitive=("sex", "application_date")).document()
+    assert elsewhere.decode().strip() == json.dumps(here)
 
 
 def test_the_same_report_gives_the_same_page() -> None:

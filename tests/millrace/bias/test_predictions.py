@@ -11,8 +11,9 @@ from fairlearn.metrics import (
 )
 from sklearn.metrics import accuracy_score, mean_absolute_error, precision_score, r2_score, root_mean_squared_error
 
+from millrace.bias.figures import AttributeReport, Disparity
 from millrace.bias.predictions import measure_model_bias
-from millrace.bias.report import AttributeReport, BiasReport, Disparity
+from millrace.bias.report import BiasReport
 from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Answers
 
@@ -55,6 +56,32 @@ def test_rates_and_distances_equal_fairlearns_on_all_rows() -> None:
     assert _named(report, "selection_rate_ratio").value == pytest.approx(reference.ratio()["selection_rate"])
     expected = equalized_odds_difference(y_true, y_pred, sensitive_features=groups.who)
     assert _named(report, "equalized_odds_difference").value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "selection_rate", "true_positive_rate", "mae", "r2"])
+def test_the_aggregates_over_groups_equal_metric_frames(metric: str) -> None:
+    if metric in {"mae", "r2"}:
+        truth, predicted, groups = _numbers()
+        answers = Answers(target="pay", task_type="regression", sensitive=("who",))
+        function = {"mae": mean_absolute_error, "r2": r2_score}[metric]
+        frame = MetricFrame(metrics=function, y_true=truth, y_pred=predicted, sensitive_features=groups.who)
+    else:
+        truth, predicted, groups = _binary()
+        answers = WHO
+        function = {
+            "accuracy": accuracy_score, "selection_rate": selection_rate, "true_positive_rate": true_positive_rate,
+        }[metric]  # fmt: skip
+        coded = (truth == "yes").astype(int), (predicted == "yes").astype(int)
+        frame = MetricFrame(metrics=function, y_true=coded[0], y_pred=coded[1], sensitive_features=groups.who)
+    report = measure_model_bias(truth, predicted, groups, answers=answers, seed=0)
+    found = next(item for item in report.attributes[0].measures if item.metric == metric).summary
+    assert found is not None
+    assert found.overall == pytest.approx(frame.overall)
+    assert (found.group_min, found.group_max) == pytest.approx((frame.group_min(), frame.group_max()))
+    assert found.difference == pytest.approx(frame.difference())
+    assert found.difference_to_overall == pytest.approx(frame.difference(method="to_overall"))
+    assert found.ratio == pytest.approx(frame.ratio())
+    assert found.ratio_to_overall == pytest.approx(frame.ratio(method="to_overall"))
 
 
 def test_counts_and_values_agree() -> None:

@@ -1,0 +1,68 @@
+"""`millrace bias FILE`: the bias report of a file, without the platform."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from millrace.cli.output import Json, guarded
+
+_WHAT, _MODEL, _HOW = "What is measured", "Predictions of a model", "How"
+
+
+@guarded
+def bias(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon or tab) or Parquet file, also with gzip.")
+    ],
+    target: Annotated[str, typer.Option(help="Column with what really happened.", rich_help_panel=_WHAT)],
+    sensitive: Annotated[str, typer.Option(help="Sensitive columns, separated by commas.", rich_help_panel=_WHAT)],
+    positive: Annotated[
+        str | None, typer.Option(help="Favourable value of the target; proposed when left out.", rich_help_panel=_WHAT)
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="classification or regression; proposed when left out.", rich_help_panel=_WHAT),
+    ] = None,
+    strata: Annotated[
+        str | None,
+        typer.Option(help="Column within which Clarify's conditional disparity compares.", rich_help_panel=_WHAT),
+    ] = None,
+    predictions: Annotated[
+        str | None, typer.Option(help="Column with a model's predictions of the target.", rich_help_panel=_MODEL)
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the model's score of the favourable value: AUC and calibration.", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    policy: Annotated[
+        str,
+        typer.Option(help="four-fifths, nyc-ll144, strict, or a YAML file of your own.", rich_help_panel=_HOW),
+    ] = "four-fifths",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and permutations.", rich_help_panel=_HOW)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page and the document; the file's own when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure bias in any file: in its label, or in the predictions of a model, also somebody else's.
+
+    Needs no platform. Writes a page (HTML) and its document (JSON) that hold every figure with its interval, and the
+    impact ratios (CSV). The same file with the same options gives the same bytes. Exit code 3 when the policy's
+    severity is error and the verdict is anything but pass.
+
+    Examples:
+
+      millrace bias loans.csv --target approved --sensitive sex,age
+
+      millrace bias scored.csv --target hired --sensitive sex,race --predictions said --score chance --policy nyc-ll144
+    """
+    from millrace.cli.bias_job import BiasOptions, measure
+
+    options = BiasOptions(
+        file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
+        predictions=predictions, score=score, policy=policy, seed=seed, out=out,
+    )  # fmt: skip
+    raise typer.Exit(measure(options, as_json=as_json))

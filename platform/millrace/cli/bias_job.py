@@ -1,0 +1,196 @@
+"""What `millrace bias` does, step by step."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from millrace import __version__
+from millrace.cli.output import DONE, STAGE_FAILED, console, emit
+from millrace.contracts.canonical import sha256_file
+from millrace.contracts.errors import BadInput
+from millrace.contracts.stages import TaskType
+from millrace.contracts.task import Answers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from millrace.bias.policy import Policy
+    from millrace.bias.report import BiasReport
+    from millrace.warehouse.profile import Profile
+
+SOFTWARE = ("numpy", "pandas", "scipy", "scikit-learn")
+"""Packages that the figures rest on."""
+
+
+@dataclass(frozen=True)
+class BiasOptions:
+    """The options of `millrace bias` as typed."""
+
+    file: Path
+    target: str
+    sensitive: str
+    positive: str | None
+    task: str | None
+    strata: str | None
+    predictions: str | None
+    score: str | None
+    policy: str
+    seed: int
+    out: Path | None
+
+
+def measure(options: BiasOptions, *, as_json: bool) -> int:
+    """Writes the report's page and document and tells what was found; gives the exit code.
+
+    Raises:
+        BadInput: the file, a column or the policy cannot be used; names the option and the remedy.
+    """
+    policy = find_policy(options.policy)
+    if not options.file.is_file():
+        raise BadInput(f"there is no file {options.file}", field="file", remedy="name a CSV or Parquet file")
+    if options.score is not None and options.predictions is None:
+        raise BadInput(
+            "a score was named without predictions", field="score", remedy="name the column of --predictions too"
+        )
+    frame, profile = _read(options.file)
+    answers, proposed = find_answers(options, frame, profile)
+    report = _report(options, frame, answers, policy)
+    document = {**report.document(), "report_hash": report.report_hash, **_origin(options)}
+    saved = _save(options, report, document)
+    if as_json:
+        emit({"verdict": report.verdict, "verdicts": report.verdicts, "holds_back": report.holds_back,
+              "report_hash": report.report_hash, "proposed": proposed, **saved})  # fmt: skip
+    else:
+        _tell(report, proposed, saved)
+    return STAGE_FAILED if report.holds_back else DONE
+
+
+def find_policy(name: str) -> "Policy":
+    """The shipped policy of that name, or that of a YAML file.
+
+    Raises:
+        BadInput: there is neither, or the file is no policy.
+    """
+    from millrace.bias.policy import SHIPPED, read_policy, shipped_policy
+
+    return shipped_policy(name) if name in SHIPPED or not Path(name).exists() else read_policy(Path(name))
+
+
+def find_answers(options: BiasOptions, frame: "pd.DataFrame", profile: "Profile") -> tuple[Answers, dict[str, str]]:
+    """Task, favourable value and columns; and those of them that were not given but proposed.
+
+    Raises:
+        BadInput: a column is not there, or the task is none.
+    """
+    from millrace.bias.table import require_column
+    from millrace.conductor.proposals import propose_for
+
+    require_column(frame, options.target, field="target")
+    proposal, proposed = propose_for(profile, options.target), {}
+    task = options.task
+    if task is None:
+        task = proposed["task"] = str(proposal.task_type[0].value)
+    if task not in get_args(TaskType):
+        raise BadInput(f"task {task[:80]!r} is none", field="task", remedy=f"give {' or '.join(get_args(TaskType))}")
+    positive = options.positive
+    if positive is None and task == "classification" and proposal.positive:
+        positive = proposal.positive[0].value
+        if positive is not None:
+            proposed["positive"] = positive
+    columns = tuple(name.strip() for name in options.sensitive.split(",") if name.strip())
+    if not columns:
+        raise BadInput("no sensitive column was named", field="sensitive", remedy="name one or more columns")
+    return Answers(target=options.target, task_type=task, positive=positive, sensitive=columns), proposed
+
+
+def _read(file: Path) -> "tuple[pd.DataFrame, Profile]":
+    from millrace.settings import load
+    from millrace.warehouse.prepare import Limits, prepare
+    from millrace.warehouse.table import read_parquet
+
+    settings = load()
+    limits = Limits(settings.max_decompressed_bytes, settings.max_columns)
+    with tempfile.TemporaryDirectory(prefix="millrace-bias-") as work:
+        prepared = prepare(file, Path(work), limits)
+        return read_parquet(prepared.table), prepared.profile
+
+
+def _report(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, policy: "Policy") -> "BiasReport":
+    from millrace.bias.label import measure_label_bias
+    from millrace.bias.predictions import measure_model_bias
+    from millrace.bias.table import require_column
+
+    if options.predictions is None:
+        return measure_label_bias(frame, answers=answers, seed=options.seed, policy=policy, strata=options.strata)
+    predicted = require_column(frame, options.predictions, field="predictions")
+    given = {options.target, options.predictions, options.score}
+    return measure_model_bias(
+        require_column(frame, options.target, field="target"),
+        predicted,
+        frame,
+        answers=answers,
+        seed=options.seed,
+        policy=policy,
+        features=frame[[name for name in frame if name not in given and name not in answers.sensitive]],
+        strata=None if options.strata is None else require_column(frame, options.strata, field="strata"),
+        scores=None if options.score is None else require_column(frame, options.score, field="score"),
+    )
+
+
+def _origin(options: BiasOptions) -> dict[str, Any]:
+    columns = {name: getattr(options, name) for name in ("predictions", "score", "strata")}
+    return {
+        "input": {"file": options.file.name, "sha256": sha256_file(options.file), **columns},
+        "software": {"millrace": __version__, **{name: version(name) for name in SOFTWARE}},
+    }
+
+
+def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) -> dict[str, str]:
+    from millrace.bias.impact_ratios import impact_ratio_table
+    from millrace.bias.page import render_bias_page
+    from millrace.pages import PageFacts
+
+    folder = (options.out or options.file.parent).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = PageFacts(
+        dataset=options.file.name,
+        version=None,
+        sha256=document["input"]["sha256"],
+        code_version=__version__,
+        created_at=None,
+        report_hash=report.report_hash,
+    )
+    stem = f"{options.file.name.partition('.')[0]}-bias"
+    page, twin = folder / f"{stem}.html", folder / f"{stem}.json"
+    page.write_text(render_bias_page(report, facts=facts), encoding="utf-8", newline="\n")
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    twin.write_text(text, encoding="utf-8", newline="\n")
+    saved = {"html": str(page), "json": str(twin)}
+    table = impact_ratio_table(report)
+    if table is not None:
+        ratios = folder / f"{stem}-impact-ratios.csv"
+        ratios.write_text(table, encoding="utf-8", newline="\n")
+        saved["impact_ratios"] = str(ratios)
+    return saved
+
+
+def _tell(report: "BiasReport", proposed: dict[str, str], saved: dict[str, str]) -> None:
+    from rich.text import Text
+
+    from millrace.bias.wording import headline
+    from millrace.cli.summary import verdicts_table
+
+    out = console()
+    for name, value in proposed.items():
+        out.print(Text(f"--{name} {value} (proposed; give it to decide yourself)", style="dim"), soft_wrap=True)
+    out.print(Text(headline(report)), soft_wrap=True)
+    out.print(verdicts_table(f"Policy {report.policy.name}", report.verdicts, confidence=report.policy.confidence))
+    for note in report.notes:
+        out.print(Text(note, style="yellow"), soft_wrap=True)
+    if report.holds_back:
+        out.print(Text("the policy holds back what does not pass (exit code 3)", style="bold red"))
+    for path in saved.values():
+        out.print(path, soft_wrap=True)

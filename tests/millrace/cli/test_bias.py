@@ -1,0 +1,110 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from millrace.bias.policy import shipped_policy
+from millrace.contracts.canonical import sha256_file
+from millrace.examples.loans import generate_loans, write_csv
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture
+def scored(tmp_path: Path) -> Path:
+    """Loans with the predictions and scores of somebody else's model."""
+    frame = generate_loans(800)
+    rng = np.random.default_rng(1)
+    frame["chance"] = np.where(frame.approved == "yes", 0.3, 0.1) + 0.6 * rng.random(len(frame))
+    frame["said"] = np.where(frame.chance > 0.5, "yes", "no")
+    path = tmp_path / "scored.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_file_is_measured_without_the_platform(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "loans.csv", 800)
+    ran = millrace("bias", str(file), "--target", "approved", "--sensitive", "sex, region", "--json")
+    assert ran.code == 0, ran.out
+    assert ran.last["proposed"] == {"task": "classification", "positive": "yes"}
+    document = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))
+    assert document["input"]["sha256"] == sha256_file(file)
+    assert document["report_hash"] == ran.last["report_hash"]
+    assert document["verdicts"] == ran.last["verdicts"]
+    assert set(document["software"]) >= {"millrace", "numpy", "scipy"}
+    page = Path(ran.last["html"]).read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html")
+    assert document["report_hash"] in page
+
+
+def test_the_same_file_gives_the_same_bytes(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "loans.csv", 400)
+    found = []
+    for place in ("one", "two"):
+        out = tmp_path / place
+        assert millrace("bias", str(file), "--target", "approved", "--sensitive", "sex", "--out", str(out)).code == 0
+        found.append([path.read_bytes() for path in sorted(out.iterdir())])
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
+
+
+def test_predictions_of_another_model_are_measured_with_all_that_came_with_them(
+    millrace: Callable[..., Any], scored: Path
+) -> None:
+    options = ["--predictions", "said", "--score", "chance", "--strata", "purpose"]
+    ran = millrace("bias", str(scored), "--target", "approved", "--sensitive", "sex", *options, "--json")
+    assert ran.code == 0, ran.out
+    document = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))
+    assert document["subject"] == "model"
+    (attribute,) = document["attributes"]
+    assert attribute["reliability"]
+    metrics = {item["metric"]: item for item in attribute["facets"][0]["metrics"]}
+    assert len(metrics) == 21
+    assert all(item["value"] is not None for item in metrics.values())
+
+
+def test_a_policy_of_severity_error_holds_back_what_does_not_pass(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "loans.csv", 800)
+    call = ["bias", str(file), "--target", "approved", "--sensitive", "sex"]
+    ran = millrace(*call, "--policy", "strict", "--json")
+    assert (ran.code, ran.last["holds_back"]) == (3, True)
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump({**shipped_policy().model_dump(mode="json"), "name": "own"}), encoding="utf-8")
+    told = millrace(*call, "--policy", str(own))
+    assert told.code == 0
+    assert "Policy own" in told.out
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["--target", "aproved", "--sensitive", "sex"], "target"),
+        (["--target", "approved", "--sensitive", "sexx"], "sensitive"),
+        (["--target", "approved", "--sensitive", " , "], "sensitive"),
+        (["--target", "approved", "--sensitive", "approved"], "sensitive"),
+        (["--target", "approved", "--sensitive", "sex", "--task", "ranking"], "task"),
+        (["--target", "approved", "--sensitive", "sex", "--positive", "maybe"], "positive"),
+        (["--target", "approved", "--sensitive", "sex", "--policy", "five-sixths"], "policy"),
+        (["--target", "approved", "--sensitive", "sex", "--score", "debt"], "score"),
+        (["--target", "approved", "--sensitive", "sex", "--strata", "town"], "strata"),
+        (["--target", "approved", "--sensitive", "sex", "--predictions", "said"], "predictions"),
+        (["--target", "approved", "--sensitive", "sex", "--predictions", "sex"], "predictions"),
+        (["--target", "purpose", "--sensitive", "sex", "--task", "regression"], "task_type"),
+    ],
+)
+def test_bad_options_are_refused_and_named(
+    millrace: Callable[..., Any], tmp_path: Path, options: list[str], field: str
+) -> None:
+    file = write_csv(tmp_path / "loans.csv", 60)
+    ran = millrace("bias", str(file), *options, "--json")
+    assert (ran.code, ran.last["field"]) == (2, field)
+    assert ran.last["remedy"]
+
+
+def test_a_file_that_is_not_there_is_refused(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    ran = millrace("bias", str(tmp_path / "none.csv"), "--target", "y", "--sensitive", "sex", "--json")
+    assert (ran.code, ran.last["field"]) == (2, "file")
