@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 4.3
-"""Longest tick. Dagster looks for sensors to evaluate every 5 s; a tick that is still running then waits for the next
-look, so that an event could wait for another 5 s."""
-LINGER_SECONDS = 0.1
-"""Waited after a first event: the triggers of three levels are sent together and should start together."""
+"""Longest tick. Dagster's own daemon looks for sensors to evaluate every 5 s; a tick that is still running then waits
+for the next look, so that an event could wait for another 5 s. `warm_runs.daemon` looks twice a second."""
 MAX_EVENTS = 50
 """Events of one tick. Each becomes a run, submitted within the tick; the rest waits for the next one."""
 
@@ -46,8 +44,11 @@ def take_events(
     cursor: str | None,
     read: "Callable[[Record], tuple[str, T] | None]",
     began: float,
+    linger: float = 0.0,
 ) -> Taken[T]:
     """Waits for events of the topic and gives what `read` makes of each: (event id, value), or None to leave it.
+
+    After a first event it waits `linger` seconds for those that were sent together with it.
 
     An event that another one with the same id came before is left out; the same event at the same place is given
     again, because Dagster may not have stored what it was given the last time. An event that `read` refuses with a
@@ -62,9 +63,9 @@ def take_events(
         plan = plan_tick(cursor, topic=topic, topic_id=reader.topic_id(), watermarks=reader.watermarks())
         left = max(0.0, began + TICK_SECONDS - time.monotonic())
         records = reader.read(plan.start.offsets, max_records=MAX_EVENTS, seconds=left)
-        if 0 < len(records) < MAX_EVENTS:
+        if linger and 0 < len(records) < MAX_EVENTS:
             behind = plan.start.after(map(place_of, records)).offsets
-            records += reader.read(behind, max_records=MAX_EVENTS - len(records), seconds=LINGER_SECONDS)
+            records += reader.read(behind, max_records=MAX_EVENTS - len(records), seconds=linger)
     notes = list(plan.notes)
     accepted: list[T] = []
     dead_letters = kafka.dead_letters()

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from millrace.warehouse.store import Warehouse
 
 MINIMUM_INTERVAL_SECONDS = 1
-"""Every look of the daemon, which are 5 s apart; 0 would mean Dagster's default of 30."""
+"""Least time between the beginnings of two ticks; 0 would mean Dagster's default of 30."""
+_LINGER_SECONDS: dict[TriggeredStage, float] = {"bias": 0.0, "automl": 0.0, "xai": 0.1}
+"""The triggers of three levels are sent together and should start together."""
 
 _PAYLOADS: dict[TriggeredStage, type[Trigger]] = {"bias": BiasTrigger, "automl": AutomlTrigger, "xai": XaiTrigger}
 _TOPICS: dict[TriggeredStage, Callable[[Topics], str]] = {
@@ -70,6 +72,7 @@ def _build_sensor(stage: TriggeredStage) -> SensorDefinition:
             cursor=context.cursor,
             read=lambda record: _read(record, stage, store),
             began=began,
+            linger=_LINGER_SECONDS[stage],
         )
         for note in taken.notes:
             context.log.warning(note)

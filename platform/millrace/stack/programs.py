@@ -105,7 +105,7 @@ def _daemon(settings: Settings) -> Program:
     workspace = str(settings.dagster_home / "workspace.yaml")
     return Program(
         "daemon", "Dagster sensors and run queue",
-        (_beside("dagster-daemon"), "run", "-w", workspace, "--log-format", "json"), phase=2,
+        (sys.executable, "-m", "warm_runs.daemon", "run", "-w", workspace, "--log-format", "json"), phase=2,
     )  # fmt: skip
 
 
