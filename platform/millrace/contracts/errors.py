@@ -50,11 +50,26 @@ class TerminalError(MillraceError):
 
 
 class TransientError(MillraceError):
-    """A retry may succeed."""
+    """A retry may succeed; not sooner than in `retry_after` seconds, where the part that failed said so."""
 
     code = "transient"
     status = 503
     transient = True
+
+    def __init__(
+        self, message: str, *, field: str | None = None, remedy: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, field=field, remedy=remedy)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild_transient, (type(self), self.message, self.field, self.remedy, self.retry_after))
+
+
+def _rebuild_transient(
+    cls: type[TransientError], message: str, field: str | None, remedy: str | None, retry_after: float | None
+) -> TransientError:
+    return cls(message, field=field, remedy=remedy, retry_after=retry_after)
 
 
 class BadInput(TerminalError):

@@ -47,18 +47,70 @@ class Record:
         return {name: (value or b"").decode("utf-8", "replace") for name, value in self.raw_headers}
 
 
+class MessageRecord(Record):
+    """The record in a message that carries no error, its parts taken out when they are asked for.
+
+    A loop of a hundred thousand records a second has 10 µs for each, and building a `Record` takes half of them.
+    """
+
+    def __init__(self, message: "Message", topic_id: str) -> None:
+        self.__dict__["_message"] = message
+        self.__dict__["_topic_id"] = topic_id
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Where the message stands."""
+        message: Message = self.__dict__["_message"]
+        return Coordinates(message.topic(), self.__dict__["_topic_id"], message.partition(), message.offset())
+
+    @property
+    def key(self) -> bytes | None:
+        """The message's key."""
+        return self.__dict__["_message"].key()  # type: ignore[no-any-return]
+
+    @property
+    def raw_value(self) -> bytes | None:
+        """The payload as it came."""
+        return self.__dict__["_message"].value()  # type: ignore[no-any-return]
+
+    @property
+    def timestamp_ms(self) -> int:
+        """Milliseconds since 1970; -1 without one."""
+        return self.__dict__["_message"].timestamp()[1]  # type: ignore[no-any-return]
+
+    @property
+    def raw_headers(self) -> Headers:
+        """As they came, repeated names included."""
+        return self._read_headers[0]
+
+    @property
+    def headers_unreadable(self) -> bool:
+        """Whether the client could not give the headers."""
+        return self._read_headers[1]
+
+    @cached_property
+    def _read_headers(self) -> tuple[Headers, bool]:
+        return headers_of(self.__dict__["_message"])
+
+
+def headers_of(message: "Message") -> tuple[Headers, bool]:
+    """The headers as they came, and whether the client could not give them."""
+    try:
+        headers = _headers(message) or ()
+    except SystemError:
+        return (), True
+    return tuple((name, _as_bytes(value)) for name, value in headers), False
+
+
 def record_of(message: "Message", *, topic_id: str) -> Record:
     """The record in a message of confluent-kafka that carries no error."""
     _, timestamp = message.timestamp()
-    try:
-        headers, unreadable = _headers(message) or (), False
-    except SystemError:
-        headers, unreadable = (), True
+    headers, unreadable = headers_of(message)
     return Record(
         coordinates=Coordinates(message.topic(), topic_id, message.partition(), message.offset()),
         key=message.key(),
         raw_value=message.value(),
-        raw_headers=tuple((name, _as_bytes(value)) for name, value in headers),
+        raw_headers=headers,
         timestamp_ms=timestamp,
         headers_unreadable=unreadable,
     )

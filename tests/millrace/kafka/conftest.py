@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
-from millrace.kafka.clients import producer_config
+from millrace.kafka.clients import producer_config, reader_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 
@@ -85,3 +85,73 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+def read_all(settings: Settings, topic: str) -> list[Message]:
+    """Everything that is committed in the topic, partition by partition."""
+    consumer = Consumer(reader_config(settings, enable_partition_eof=True))
+    found: list[Message] = []
+    for partition in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        deadline = time.monotonic() + 20
+        while True:
+            message = consumer.poll(1)
+            assert time.monotonic() < deadline, f"{topic}/{partition} has no end"
+            if message is None:
+                continue
+            if message.error() is None:
+                found.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                break
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def read(broker_settings: Settings) -> Callable[[str], list[Message]]:
+    """`read(topic)`: every committed message of it on the session's broker."""
+    return lambda topic: read_all(broker_settings, topic)
+
+
+@pytest.fixture
+def read_from() -> Callable[[Settings, str], list[Message]]:
+    """`read_from(settings, topic)`: the same on any broker."""
+    return read_all
+
+
+KEYS = 7
+
+
+def sequence(count: int, *, start: int = 0) -> list[tuple[str, str]]:
+    """(key, value) pairs; a value is its key and a number that rises."""
+    return [(f"k{number % KEYS}", f"k{number % KEYS}:{number}") for number in range(start, start + count)]
+
+
+@pytest.fixture
+def fill() -> Callable[..., list[tuple[str, str]]]:
+    """`fill(settings, topic, 200)`: so many keyed messages, acknowledged; gives them as (key, value)."""
+
+    def send_all(settings: Settings, topic: str, count: int, *, start: int = 0) -> list[tuple[str, str]]:
+        producer = Producer(producer_config(settings))
+        for key, value in sequence(count, start=start):
+            producer.produce(topic, value, key)
+        assert producer.flush(20) == 0
+        return sequence(count, start=start)
+
+    return send_all
+
+
+@pytest.fixture
+def check_once() -> Callable[..., None]:
+    """`check_once(messages, sent)`: none lost, none doubled, each key's in the order they were sent."""
+
+    def check(messages: list[Message], sent: list[tuple[str, str]]) -> None:
+        values = [one.value().decode() for one in messages]
+        wanted = [value for _, value in sent]
+        assert len(values) == len(set(values)), f"{len(values) - len(set(values))} doubled"
+        assert set(values) == set(wanted), f"{len(set(wanted) - set(values))} lost"
+        for key in {key for key, _ in sent}:
+            arrived = [one.value().decode() for one in messages if one.key() == key.encode()]
+            assert arrived == [value for of, value in sent if of == key]
+
+    return check

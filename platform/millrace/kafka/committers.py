@@ -1,0 +1,248 @@
+"""How a batch's outputs and offsets are committed: together in a transaction, or outputs first (at least once)."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from millrace.contracts.errors import CannotReach, MillraceError
+from millrace.kafka.clients import ClientConfig, producer_config
+from millrace.kafka.processor import Output
+from millrace.kafka.stream_errors import Replaced
+from millrace.kafka.stream_options import Step, StreamOptions
+from millrace.kafka.waiting import Place
+from millrace.settings import Settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError
+
+TRANSACTION_TIMEOUT_MS = 10_000
+"""After this the broker aborts a transaction whose process is gone; readers of the outputs wait for it that long."""
+_CALL_SECONDS = 2.0
+"""Longest single call to the broker; a stop is noticed in between."""
+_SERVE_EVERY = 1_000
+"""Outputs between two looks at delivery reports."""
+
+_log = logging.getLogger(__name__)
+
+OnStep = Callable[[Step], None]
+
+
+class MustAbort(Exception):
+    """The batch was not committed and may be tried again from the committed offsets; `problem` is the client's."""
+
+    def __init__(self, problem: "KafkaError") -> None:
+        super().__init__(problem.str())
+        self.problem = problem
+
+
+class Committer(Protocol):
+    """Commits batches one after the other."""
+
+    def open(self, until: float) -> None:
+        """Makes ready; `until` is monotonic. Raises CannotReach or Replaced."""
+
+    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
+        """Outputs and next offsets (`ends`) are durable. Raises MustAbort, CannotReach or Replaced."""
+
+    def abort(self, until: float) -> None:
+        """Nothing of the batch that failed will be seen. Raises CannotReach or Replaced."""
+
+
+class _Sender:
+    """A producer, the failures of its deliveries, and its errors told apart."""
+
+    def __init__(
+        self, settings: Settings, options: StreamOptions, *, on_step: OnStep, **extra: str | int | float
+    ) -> None:
+        from confluent_kafka import Producer
+
+        self._settings = settings
+        self._options = options
+        self._on_step = on_step
+        self._failed: KafkaError | None = None
+        self._broken = False
+        config: ClientConfig = producer_config(settings, linger_ms=5, retry_backoff_max_ms=100, **extra)
+        callbacks: dict[str, Any] = {"on_delivery": self._delivered, "delivery.report.only.error": True}
+        self._config = {**config, **callbacks}
+        self._producer: Producer = Producer(self._config)
+
+    def _delivered(self, problem: "KafkaError | None", _: Any) -> None:
+        if problem is not None and self._failed is None:
+            self._failed = problem
+
+    def _send(self, outputs: Sequence[Output], until: float) -> None:
+        from confluent_kafka import KafkaException
+
+        produce, poll = self._producer.produce, self._producer.poll
+        for number, (topic, value, key, headers) in enumerate(outputs):
+            while True:
+                try:
+                    if headers:
+                        produce(topic, value, key, headers=list(headers))
+                    else:
+                        produce(topic, value, key)
+                    break
+                except BufferError:
+                    poll(0.05)
+                    self._in_time(until, "the broker takes no messages")
+                except KafkaException as error:
+                    self._judge(error.args[0])
+            if number % _SERVE_EVERY == 0:
+                poll(0)
+
+    def _call(self, what: str, call: Callable[[float], Any], until: float) -> None:
+        from confluent_kafka import KafkaException
+
+        while True:
+            try:
+                call(max(0.1, min(_CALL_SECONDS, until - time.monotonic())))
+                return
+            except KafkaException as error:
+                problem = error.args[0]
+                self._judge(problem)
+                self._in_time(until, f"{what}: {problem.str()}")
+
+    def _in_time(self, until: float, what: str) -> None:
+        if time.monotonic() >= until:
+            raise self._away(what)
+
+    def _judge(self, problem: "KafkaError") -> None:
+        """Comes back for what is to be called again, and raises for everything else."""
+        if is_fencing(problem):
+            raise replaced(self._options, problem)
+        if problem.txn_requires_abort():
+            raise MustAbort(self._failed or problem)
+        if not problem.retriable():
+            self._broken = True
+            raise MustAbort(problem)
+
+    def _away(self, what: str) -> CannotReach:
+        return CannotReach(
+            f"stream {self._options.member} at {self._settings.bootstrap}: {what}; the last batch is not committed "
+            "and is read again at the next start",
+            field="KAFKA_BOOTSTRAP",
+            remedy="run `millrace status`, then `millrace doctor`, and start the stream again",
+        )
+
+
+class Transactions(_Sender):
+    """Exactly once: outputs and offsets are seen together or not at all."""
+
+    def __init__(self, settings: Settings, options: StreamOptions, *, on_step: OnStep) -> None:
+        super().__init__(
+            settings, options, on_step=on_step,
+            transactional_id=options.member, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            delivery_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            # the broker answers "concurrent transactions" for some ms after a commit: with the default of 100 ms the
+            # next transaction waits that long, which costs a factor of thirteen with small transactions
+            retry_backoff_ms=2,
+        )  # fmt: skip
+
+    def open(self, until: float) -> None:
+        """Fences whoever had this slot before, and ends their open transaction."""
+        try:
+            self._call("the transactions could not be opened", self._producer.init_transactions, until)
+        except MustAbort as error:
+            raise self._away(f"the transactions could not be opened: {error}") from error
+
+    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
+        """Outputs and offsets in one transaction."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        self._failed = None
+        self._call("no transaction could begin", lambda _: self._producer.begin_transaction(), until)
+        self._send(outputs, until)
+        self._on_step(Step.PRODUCED)
+        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+        group = consumer.consumer_group_metadata()
+        seconds = max(0.1, min(_CALL_SECONDS, until - time.monotonic()))
+        try:
+            self._producer.send_offsets_to_transaction(offsets, group, seconds)
+        except KafkaException as error:
+            # librdkafka 2.16: made again after the coordinator's connection broke, this call never comes back
+            self._broken = error.args[0].retriable()
+            self._judge(error.args[0])
+            raise MustAbort(error.args[0]) from error
+        self._on_step(Step.OFFSETS_SENT)
+        self._on_step(Step.COMMITTING)
+        self._call("the transaction was not committed", self._producer.commit_transaction, until)
+        self._on_step(Step.COMMITTED)
+
+    def abort(self, until: float) -> None:
+        """Aborts the open transaction; with a producer that is of no more use, by opening the slot anew.
+
+        A restarted broker may not know a transaction that its client holds for open, and the client takes the answer
+        for fatal. A new producer of the same name ends what the broker knows of the old one.
+        """
+        from confluent_kafka import Producer
+
+        if not self._broken:
+            try:
+                self._call("the transaction was not aborted", self._producer.abort_transaction, until)
+            except MustAbort as error:
+                self._broken = True
+                _log.warning("stream.producer_replaced member=%s error=%s", self._options.member, error)
+        if self._broken:
+            self._producer.purge()
+            self._producer, self._broken = Producer(self._config), False
+            self.open(until)
+
+
+class AtLeastOnce(_Sender):
+    """Outputs are acknowledged, then the offsets committed: a crash in between sends the batch again."""
+
+    def open(self, until: float) -> None:
+        """Nothing is to be made ready."""
+
+    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
+        """Outputs, then offsets."""
+        from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+        self._failed = None
+        self._send(outputs, until)
+        self._on_step(Step.PRODUCED)
+        while self._producer.flush(0.5):
+            self._in_time(until, "the broker acknowledges no messages")
+        if self._failed is not None:
+            raise MustAbort(self._failed)
+        self._on_step(Step.COMMITTING)
+        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+        try:
+            consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            problem: KafkaError = error.args[0]
+            if is_fencing(problem):
+                raise replaced(self._options, problem) from error
+            raise MustAbort(problem) from error
+        self._on_step(Step.COMMITTED)
+
+    def abort(self, until: float) -> None:
+        """Drops what was not acknowledged yet."""
+        self._producer.purge()
+        self._producer.flush(0.5)
+
+
+def committer_of(settings: Settings, options: StreamOptions, *, on_step: OnStep) -> Committer:
+    """The committer that the options ask for."""
+    if options.guarantee == "exactly_once":
+        return Transactions(settings, options, on_step=on_step)
+    return AtLeastOnce(settings, options, on_step=on_step)
+
+
+def is_fencing(problem: "KafkaError") -> bool:
+    """Whether the error says that another process has this one's name."""
+    from confluent_kafka import KafkaError
+
+    codes = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID,
+             KafkaError.INVALID_PRODUCER_EPOCH)  # fmt: skip
+    return problem.code() in codes or (problem.code() == KafkaError._FATAL and "fenced" in problem.str().lower())
+
+
+def replaced(options: StreamOptions, problem: "KafkaError") -> MillraceError:
+    """The error of a process whose slot another one took."""
+    return Replaced(
+        f"slot {options.slot} of group {options.group} was taken by another process ({problem.str()}); this one's open "
+        "transaction is void, and the other goes on from the last commit",
+        remedy="nothing is to be done after a restart; two processes that shall run side by side need different slots",
+    )
