@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 4.3
 """Longest tick. Dagster's own daemon looks for sensors to evaluate every 5 s; a tick that is still running then waits
-for the next look, so that an event could wait for another 5 s. `warm_runs.daemon` looks twice a second."""
+for the next look, so that an event could wait for another 5 s. `warm_runs.daemon` looks every second."""
 MAX_EVENTS = 50
 """Events of one tick. Each becomes a run, submitted within the tick; the rest waits for the next one."""
 

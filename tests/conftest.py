@@ -34,25 +34,13 @@ _PORTS = (
     "MILLRACE_CONDUCTOR_PORT",
 )
 
-_ALONE = ("test_platform_lifecycle.py", "test_assets_by_hand.py")
-"""Journeys that start what they need themselves."""
-
 MakeSettings = Callable[..., Settings]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A folder's tests stay in one process, which makes the parts that they share once; the journeys come last.
-
-    The platform that the journeys share would slow every test down that runs beside it; the test that starts a platform
-    of its own runs beside them instead of after them.
-    """
-    tests = Path(__file__).parent
-    items.sort(key=lambda item: item.path.parent == tests / "journeys")
-    for item in items:
-        folder = item.path.parent.relative_to(tests).as_posix()
-        name = f"{folder}/{item.path.name}" if item.path.name in _ALONE else folder
-        item.add_marker(pytest.mark.xdist_group(name))
+    """Journeys come last: the platform that they share would slow every test down that runs beside it."""
+    journeys = Path(__file__).parent / "journeys"
+    items.sort(key=lambda item: item.path.parent == journeys)
 
 
 def require_real(there: object, reason: str) -> None:

@@ -9,8 +9,8 @@ import sys
 from dagster._daemon import sensor
 from dagster._daemon.cli import main as dagster_daemon
 
-LOOK_SECONDS = 0.5
-"""Between looks. A look takes some milliseconds; at half a second they stay below a few percent of a core."""
+LOOK_SECONDS = 1.0
+"""Between looks. Each costs some tens of milliseconds of CPU; more often than this, an idle daemon is seen in `top`."""
 
 
 def main() -> None:
