@@ -25,6 +25,7 @@ WHAT = {
     "import_time": "import of the code location, against a bare `import dagster`",
     "upload": "upload of a large CSV",
     "relay": "outbox relay to Kafka",
+    "streaming": "exactly-once loop against a bare consume-produce loop, no-op step",
     "kill_table": "kill -9 of a part while a pipeline runs",
     "bias": "bias report on label and predictions, three columns with crossings, against a part of it by fairlearn",
     "lineage_verify": "`millrace lineage verify`, two artifacts a statement",

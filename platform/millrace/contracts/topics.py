@@ -23,6 +23,11 @@ DLQ_MESSAGE = "millrace-dlq-message"
 DLQ_ATTEMPT = "millrace-dlq-attempt"
 DLQ_CODE_VERSION = "millrace-dlq-code-version"
 
+REPLAY_ID = "millrace-replay-id"
+"""On a message that was a dead letter: names its origin and target, the same for every try to send it."""
+REPLAYS = "millrace-replays"
+"""Topic of replays: one record for each letter that was sent again, in the transaction that sent it."""
+
 
 @dataclass(frozen=True)
 class Topics:

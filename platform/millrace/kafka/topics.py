@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from millrace.contracts.errors import CannotReach
-from millrace.contracts.topics import DEAD_LETTER_SUFFIX
+from millrace.contracts.topics import DEAD_LETTER_SUFFIX, REPLAYS
 from millrace.kafka.clients import admin_config
 from millrace.kafka.limits import LARGEST_DEAD_LETTER_BYTES, LARGEST_MESSAGE_BYTES
 from millrace.settings import Settings
@@ -109,6 +109,9 @@ def _admin(settings: Settings) -> "AdminClient":
 
 
 def _config(settings: Settings, name: str) -> dict[str, str]:
+    if name == REPLAYS:
+        # a replay is recorded once under its id: compaction removes none, and without it the broker would forget them
+        return {"cleanup.policy": "compact", "compression.type": "producer"}
     dead = name.endswith(DEAD_LETTER_SUFFIX)
     hours = settings.retention_hours * (_DEAD_LETTER_RETENTION_FACTOR if dead else 1)
     # our own broker is a single replica, and the outbox forgets what was acknowledged: each batch goes to the disk

@@ -90,6 +90,7 @@ def test_every_command_has_help_and_json(millrace: Callable[..., Any]) -> None:
         ("report",): ["list", "open", "save"],
         ("lineage",): ["show", "verify"],
         ("topics",): ["create", "list"],
+        ("dlq",): ["list", "show", "replay"],
     }
     for group, names in groups.items():
         listed = millrace(*group, "--help").out

@@ -1,0 +1,80 @@
+"""What topics hold now: every committed record, from the first to the last at the time of the call."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from millrace.contracts.errors import CannotReach
+from millrace.kafka.clients import reader_config
+from millrace.kafka.records import MessageRecord, Record
+from millrace.kafka.topics import TopicFacts
+from millrace.settings import Settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+_PATIENCE_SECONDS = 20.0
+"""Without a record for so long the broker is taken to be away; above the 10 s that an open transaction can last."""
+
+
+def snapshot(settings: Settings, topics: Sequence[TopicFacts]) -> Iterator[Record]:
+    """The records, one partition after the other; memory holds what the client fetches ahead.
+
+    Raises:
+        CannotReach: the broker does not answer.
+    """
+    from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+    consumer = Consumer(reader_config(settings, enable_partition_eof=True))
+    try:
+        for topic in topics:
+            for partition in range(topic.partitions):
+                consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING)])
+                while (message := _next(consumer.poll, settings, topic.name)) is not None:
+                    yield MessageRecord(message, topic.topic_id)
+    finally:
+        consumer.close()
+
+
+def record_at(settings: Settings, topic: TopicFacts, *, partition: int, offset: int) -> Record | None:
+    """The record at this place, None when there is none (any more).
+
+    Raises:
+        CannotReach: the broker does not answer.
+    """
+    from confluent_kafka import Consumer, TopicPartition
+
+    if partition >= topic.partitions:
+        return None
+    # an offset below the first one leads to the first, one above the last to the end; neither is the one asked for
+    consumer = Consumer(reader_config(settings, enable_partition_eof=True) | {"auto.offset.reset": "latest"})
+    try:
+        consumer.assign([TopicPartition(topic.name, partition, offset)])
+        message = _next(consumer.poll, settings, topic.name)
+        return None if message is None or message.offset() != offset else MessageRecord(message, topic.topic_id)
+    finally:
+        consumer.close()
+
+
+def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: str) -> "Message | None":
+    from confluent_kafka import KafkaError
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    problem: KafkaError | None = None
+    while time.monotonic() < deadline:
+        message = poll(0.5)
+        if message is None:
+            continue
+        problem = message.error()
+        if problem is None:
+            return message
+        if problem.code() == KafkaError._PARTITION_EOF:
+            return None
+        if not problem.retriable():
+            break
+    why = problem.str() if problem is not None else f"nothing came for {_PATIENCE_SECONDS:.0f} s"
+    raise CannotReach(
+        f"topic {topic} at {settings.bootstrap} cannot be read: {why}",
+        field="KAFKA_BOOTSTRAP",
+        remedy="run `millrace status`, then `millrace doctor`, and the command again",
+    )
