@@ -16,6 +16,8 @@ VALUES = 175
 ROW = 34
 TOP = 26
 BOTTOM = 30
+SMALLEST_SPAN = 1e-9
+"""Narrowest axis, of itself and relative to its values; below it the ticks' distance has no exact number."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Chart:
             values.append(0.0)
         low = self.start if self.start is not None else min(values, default=0.0)
         high = self.stop if self.stop is not None else max(values, default=1.0)
-        if high <= low:
-            high = low + (abs(low) or 1.0)
+        size = max(abs(low), abs(high))
+        if high - low <= max(SMALLEST_SPAN, size * SMALLEST_SPAN):
+            high = low + (size if size > SMALLEST_SPAN else 1.0)
         step = _step(high - low)
         first = low if self.start is not None else math.floor(low / step) * step
         last = high if self.stop is not None else math.ceil(high / step) * step

@@ -2,7 +2,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from millrace.pages import Chart, Line, Mark, environment, filters
@@ -69,6 +69,9 @@ def test_shares_are_percentages_and_their_differences_points() -> None:
     st.sampled_from(["interval", "bar"]),
     st.sampled_from(["percent", "points", "number"]),
 )
+@example(values=[5e-324], kind="interval", unit="percent")
+@example(values=[1e9, 1e9 - 1.2e-7], kind="interval", unit="number")
+@example(values=[0.5, 0.5 + 2e-16], kind="interval", unit="percent")
 def test_any_values_make_a_drawing_inside_its_frame(values: list[float | None], kind: str, unit: str) -> None:
     chart = Chart(
         "title", "words", tuple(Mark(str(place), value) for place, value in enumerate(values)), kind=kind, unit=unit
