@@ -24,6 +24,7 @@ LAUNCHERS = ("warm", "default")
 STORAGES = ("sqlite", "postgres")
 LOADS = ("idle", "busy")
 WAYS = ("queued", "direct")
+CLICKS, BURST = 10, 50
 BUDGETS = {
     "budget_queued_p50_seconds": 1.3,
     "budget_queued_p95_seconds": 2.8,
@@ -56,8 +57,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="queued coordinator, or none")
     parser.add_argument("--events", type=int, default=30, help="events, one at a time (default 30)")
     parser.add_argument("--spacing", type=float, nargs=2, default=(2.0, 7.0), help="seconds between them, uniform")
-    parser.add_argument("--clicks", type=int, default=10, help="launches from the web pages (default 10)")
-    parser.add_argument("--burst", type=int, default=50, help="events at once; 0 leaves it out (default 50)")
+    parser.add_argument("--clicks", type=int, default=CLICKS, help="launches from the web pages")
+    parser.add_argument("--burst", type=int, default=BURST, help="events at once; 0 leaves it out")
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 
@@ -66,7 +67,10 @@ def _command(launcher: str, storage: str, load: str, options: argparse.Namespace
     words = ["python benchmarks/warm_runs.py", f"--launchers {launcher} --storages {storage} --loads {load}"]
     if tuple(options.ways) != WAYS:
         words.append(f"--ways {' '.join(options.ways)}")
-    words.append(f"--events {options.events} --seed {options.seed}")
+    words.append(f"--events {options.events}")
+    if (options.clicks, options.burst) != (CLICKS, BURST):
+        words.append(f"--clicks {options.clicks} --burst {options.burst}")
+    words.append(f"--seed {options.seed}")
     return " ".join(words)
 
 
