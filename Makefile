@@ -33,7 +33,10 @@ endif
 endif
 # an activated environment of somebody else must not be the one that is installed into
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
-INSTALL := $(BIN)/uv pip install --constraints constraints.txt \
+# Where this variable is set, every process would compile our modules again. Those of packages are compiled at
+# installation: seconds of each process's start
+unexport PYTHONDONTWRITEBYTECODE
+INSTALL := $(BIN)/uv pip install --compile-bytecode --constraints constraints.txt \
 	$(if $(CPU_INDEX),--extra-index-url $(CPU_INDEX) --index-strategy unsafe-best-match)
 
 .PHONY: help install demo test lint up down bench figures

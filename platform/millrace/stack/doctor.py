@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -27,7 +30,7 @@ def examine(settings: Settings, *, environment: Mapping[str, str] = os.environ) 
     running = status(settings)
     up = bool(running)
     looks: list[Callable[[], list[Finding]]] = [
-        _versions,
+        lambda: [*_versions(), _bytecode(environment)],
         lambda: _java(settings),
         lambda: [_disk(settings), _memory(up)],
         lambda: _ports(settings, up=up),
@@ -55,6 +58,18 @@ def _versions() -> list[Finding]:
     if missing:
         return [fail("packages", f"missing: {', '.join(missing)}", "install the platform again: `make install`")]
     return [ok("packages", ", ".join(found))]
+
+
+def _bytecode(environment: Mapping[str, str]) -> Finding:
+    spec = find_spec("dagster")
+    if spec is not None and spec.cached is not None and Path(spec.cached).exists():
+        return ok("bytecode", "packages are compiled")
+    if not environment.get("PYTHONDONTWRITEBYTECODE"):
+        return ok("bytecode", "packages are compiled as they are first used")
+    return warn(
+        "bytecode", "PYTHONDONTWRITEBYTECODE is set and packages are not compiled: every process compiles them again",
+        f"unset it, or run `{sys.executable} -m compileall -q {sysconfig.get_path('purelib')}` once",
+    )  # fmt: skip
 
 
 def _java(settings: Settings) -> list[Finding]:

@@ -1,4 +1,5 @@
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +54,18 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(make_sett
     assert found.level == "fail"
     assert "hidden" not in found.seen
     assert "MILLRACE_DATABASE_URL" in found.remedy
+
+
+def test_packages_that_every_process_compiles_again_are_found(make_settings, tmp_path, monkeypatch):
+    settings, forbidden = make_settings(tmp_path), {"PYTHONDONTWRITEBYTECODE": "1"}
+    spec = SimpleNamespace(cached=str(tmp_path / "none.pyc"))
+    monkeypatch.setattr(doctor, "find_spec", lambda name: spec)
+    assert _found(settings)["bytecode"].level == "ok"
+    one = _found(settings, forbidden)["bytecode"]
+    assert one.level == "warn"
+    assert "compileall" in one.remedy
+    (tmp_path / "none.pyc").touch()
+    assert _found(settings, forbidden)["bytecode"].level == "ok"
 
 
 @pytest.mark.parametrize(("free", "level"), [(10, "fail"), (3 << 30, "warn"), (1 << 40, "ok")])
