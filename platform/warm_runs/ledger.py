@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,9 +47,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # its owner's only from the first moment: an instance's configuration may hold a password, and SQLite gives the
-        # files beside it the permissions of this one
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _place(path)
         with self._open() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(_TABLE)
@@ -114,6 +113,26 @@ class Ledger:
                 yield connection
         finally:
             connection.close()
+
+
+def _place(path: Path) -> None:
+    """Makes an empty file there, its owner's only from the first moment, unless there is one.
+
+    An instance's configuration may hold a password, and SQLite gives the files beside it the permissions of this one.
+    The file is never opened under its own name: closing any descriptor of a file drops all the locks that this process
+    holds on it (https://www.sqlite.org/howtocorrupt.html, section 2.2), those of another thread's transaction included.
+    """
+    if path.exists():
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        # another process was faster
+        return
+    finally:
+        os.unlink(name)
 
 
 def _entry(row: tuple[str, State, str, str, str, int | None, int | None, float | None]) -> Entry:

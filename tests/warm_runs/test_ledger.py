@@ -2,6 +2,8 @@
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +24,38 @@ def test_only_one_process_claims_a_run(tmp_path: Path) -> None:
     entry = ledger.get("one")
     assert entry is not None
     assert entry.process == ProcessId(100 + won.index(True), 1)
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from warm_runs.ledger import Ledger
+print("looking", flush=True)
+while True:
+    Ledger(Path(sys.argv[1])).entries()
+"""
+
+
+def test_what_threads_add_is_there_while_another_process_looks(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path)
+    with subprocess.Popen([sys.executable, "-c", LOOK, str(path)], stdout=subprocess.PIPE) as looking:
+        try:
+            assert looking.stdout is not None
+            assert looking.stdout.readline() == b"looking\n"
+            lost = []
+
+            def add(number: int) -> None:
+                Ledger(path).add(_entry(str(number)))
+                if Ledger(path).get(str(number)) is None:
+                    lost.append(number)
+
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(add, range(600)))
+        finally:
+            looking.kill()
+    assert lost == []
+    assert len(Ledger(path).entries()) == 600
 
 
 def test_a_run_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
