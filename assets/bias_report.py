@@ -4,7 +4,7 @@ import time
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
-from assets.bias_metadata import verdict_table
+from assets.bias_metadata import source_of, verdict_table
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
@@ -32,6 +32,7 @@ def bias_report(
 ) -> MaterializeResult:
     """The bias report on the label; its save ends the stage."""
     from millrace.bias.label import measure_label_bias
+    from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
     from millrace.contracts.references import Ref, dataset_ref
     from millrace.warehouse.datasets import read_table
@@ -57,7 +58,7 @@ def bias_report(
             store,
             work,
             kind="bias",
-            document=report.document(),
+            document=whole_document(report, source_of(work)),
             html=page,
             report_hash=report.report_hash,
             summary={"verdicts": report.verdicts},

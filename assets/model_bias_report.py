@@ -4,7 +4,7 @@ import time
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
-from assets.bias_metadata import verdict_table
+from assets.bias_metadata import source_of, verdict_table
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
@@ -35,6 +35,7 @@ def model_bias_report(
     """The bias report on the model; in the run that trained the model, the stage ends with it."""
     from millrace.automl.result import ModelCard
     from millrace.automl.split import holdout_positions
+    from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
     from millrace.bias.predictions import measure_model_bias
     from millrace.warehouse.datasets import read_table
@@ -70,7 +71,7 @@ def model_bias_report(
             store,
             work,
             kind="model_bias",
-            document=report.document(),
+            document=whole_document(report, source_of(work, model)),
             html=page,
             report_hash=report.report_hash,
             summary={"verdicts": report.verdicts},

@@ -7,7 +7,7 @@ predicted favourable outcomes.
 from dataclasses import dataclass
 from typing import Literal
 
-Moment = Literal["before training", "after training"]
+Moment = Literal["before training", "after training", "either"]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Literal
 from millrace.bias.verdicts import Better, worst
 from millrace.contracts.stages import Verdict
 
+MISSING = "(missing)"
+"""Name of the group of rows without a value."""
+
 Unit = Literal["share", "target", "ratio", "deviations"]
 """What a figure is counted in: a share of 1, the target's own unit, a ratio, or standard deviations of the target."""
 
@@ -177,6 +180,18 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class Population:
+    """The groups of a sensitive column, counted."""
+
+    groups: int
+    groups_compared: int
+    groups_not_compared: int
+    rows_compared: int
+    rows_missing: int
+    """Rows without a value in the column."""
+
+
+@dataclass(frozen=True)
 class AttributeReport:
     """One sensitive column."""
 
@@ -195,6 +210,18 @@ class AttributeReport:
     def verdict(self) -> Verdict:
         """The worst verdict of the column's disparities; not assessable when the policy judges none of them."""
         return worst(item.verdict for item in self.disparities if item.verdict is not None) or "not assessable"
+
+    @property
+    def population(self) -> Population:
+        """Who is compared and who is not, counted."""
+        rows = [group.rows for group in self.groups if group.compared]
+        return Population(
+            groups=len(self.groups),
+            groups_compared=len(rows),
+            groups_not_compared=len(self.groups) - len(rows),
+            rows_compared=sum(rows),
+            rows_missing=sum(group.rows for group in self.groups if group.name == MISSING),
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from millrace.bias.figures import MISSING
 from millrace.bias.values import as_text, codes_of
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from millrace.bias.policy import Policy
 
-MISSING = "(missing)"
 NO_VALUE = "not compared: rows without a value"
 POOLED = "not compared: several values pooled"
 CATEGORY_LIMIT = 10

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from millrace.bias.catalogue import CATALOGUE
 from millrace.bias.figures import AttributeReport, SubgroupSearch
+from millrace.bias.measures import DISTANCE_FORMULAS, MEASURES
+from millrace.bias.parts import Part
 from millrace.bias.policy import Policy
 from millrace.bias.verdicts import worst
 from millrace.contracts.canonical import sha256_json
@@ -16,7 +18,7 @@ from millrace.contracts.stages import TaskType, Verdict
 
 Subject = Literal["label", "model"]
 _DIGITS = 10
-FORMAT = 2
+FORMAT = 3
 """Version of the document's shape."""
 
 
@@ -43,6 +45,8 @@ class BiasReport:
     crossings_left_out: tuple[str, ...] = ()
     """Crossings that were not looked at."""
     searches: tuple[SubgroupSearch, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """Findings of other modules."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -85,11 +89,13 @@ class BiasReport:
             "verdict": self.verdict,
             "holds_back": self.holds_back,
             "verdicts": self.verdicts,
-            "attributes": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.attributes],
-            "crossings": [_plain(asdict(item)) | {"verdict": item.verdict} for item in self.crossings],
+            "attributes": [_attribute(item) for item in self.attributes],
+            "crossings": [_attribute(item) for item in self.crossings],
             "crossings_left_out": list(self.crossings_left_out),
             "searches": [_plain(asdict(item)) for item in self.searches],
-            "formulas": {name: asdict(metric) for name, metric in CATALOGUE.items()},
+            "parts": {part.name: _plain(part.document()) for part in self.parts},
+            "formulas": {name: asdict(metric) for name, metric in (CATALOGUE | MEASURES).items()},
+            "distances": DISTANCE_FORMULAS,
             "notes": list(self.notes),
             "policy": self.policy.document(),
             "seed": self.seed,
@@ -99,6 +105,11 @@ class BiasReport:
     def report_hash(self) -> str:
         """SHA-256 of the document's canonical JSON."""
         return sha256_json(self.document())
+
+
+def _attribute(item: AttributeReport) -> dict[str, Any]:
+    found: dict[str, Any] = _plain(asdict(item))
+    return found | {"verdict": item.verdict, "population": asdict(item.population)}
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from millrace.bias.measures import MEASURES
 from millrace.bias.verdicts import worst
 from millrace.contracts.stages import Verdict
 from millrace.pages import filters
@@ -15,36 +16,8 @@ if TYPE_CHECKING:
     from millrace.bias.report import BiasReport, Subject
     from millrace.bias.verdicts import Better
 
-TITLES = {
-    "selection_rate": "Selection rate",
-    "accuracy": "Accuracy",
-    "true_positive_rate": "True positive rate",
-    "false_positive_rate": "False positive rate",
-    "precision": "Precision (predictive parity)",
-    "auc": "AUC",
-    "equalized_odds": "Equalized odds",
-    "mean": "Mean",
-    "mean_prediction": "Mean prediction",
-    "mean_error": "Mean error",
-    "mae": "Mean absolute error",
-    "rmse": "Root mean squared error",
-    "r2": "R²",
-}
-MEANINGS = {
-    "selection_rate": "share of the group with the outcome",
-    "accuracy": "share of the group predicted correctly",
-    "true_positive_rate": "share predicted to have the outcome among those who have it",
-    "false_positive_rate": "share predicted to have the outcome among those who do not have it",
-    "precision": "share who have the outcome among those predicted to have it",
-    "auc": "chance that a favourable case scores above an unfavourable one of the same group",
-    "equalized_odds": "the larger of the differences in true and in false positive rate",
-    "mean": "average of the target",
-    "mean_prediction": "average of the predictions",
-    "mean_error": "average of prediction minus truth; above zero means predicted too high",
-    "mae": "average size of the error",
-    "rmse": "size of the error with large ones counted more",
-    "r2": "share of the group's variance that the model explains",
-}
+TITLES = {name: measure.title for name, measure in MEASURES.items()}
+MEANINGS = {name: measure.meaning for name, measure in MEASURES.items()}
 _KINDS = ("standardised_difference", "difference", "ratio")
 
 

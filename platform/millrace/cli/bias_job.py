@@ -1,9 +1,7 @@
 """What `millrace bias` does, step by step."""
 
-import json
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,12 +15,10 @@ from millrace.contracts.task import Answers
 if TYPE_CHECKING:
     import pandas as pd
 
+    from millrace.bias.origin import Source
     from millrace.bias.policy import Policy
     from millrace.bias.report import BiasReport
     from millrace.warehouse.profile import Profile
-
-SOFTWARE = ("numpy", "pandas", "scipy", "scikit-learn")
-"""Packages that the figures rest on."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,8 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     Raises:
         BadInput: the file, a column or the policy cannot be used; names the option and the remedy.
     """
+    from millrace.bias.origin import whole_document
+
     policy = find_policy(options.policy)
     if not options.file.is_file():
         raise BadInput(f"there is no file {options.file}", field="file", remedy="name a CSV or Parquet file")
@@ -58,7 +56,7 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     frame, profile = _read(options.file)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy)
-    document = {**report.document(), "report_hash": report.report_hash, **_origin(options)}
+    document = whole_document(report, _source(options))
     saved = _save(options, report, document)
     if as_json:
         emit({"verdict": report.verdict, "verdicts": report.verdicts, "holds_back": report.holds_back,
@@ -140,16 +138,21 @@ def _report(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, polic
     )
 
 
-def _origin(options: BiasOptions) -> dict[str, Any]:
-    columns = {name: getattr(options, name) for name in ("predictions", "score", "strata")}
-    return {
-        "input": {"file": options.file.name, "sha256": sha256_file(options.file), **columns},
-        "software": {"millrace": __version__, **{name: version(name) for name in SOFTWARE}},
-    }
+def _source(options: BiasOptions) -> "Source":
+    from millrace.bias.origin import Source
+
+    return Source(
+        file=options.file.name,
+        sha256=sha256_file(options.file),
+        predictions=options.predictions,
+        score=options.score,
+        strata=options.strata,
+    )
 
 
 def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) -> dict[str, str]:
     from millrace.bias.impact_ratios import impact_ratio_table
+    from millrace.bias.origin import document_text
     from millrace.bias.page import render_bias_page
     from millrace.pages import PageFacts
 
@@ -166,8 +169,7 @@ def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) 
     stem = f"{options.file.name.partition('.')[0]}-bias"
     page, twin = folder / f"{stem}.html", folder / f"{stem}.json"
     page.write_text(render_bias_page(report, facts=facts), encoding="utf-8", newline="\n")
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    twin.write_text(text, encoding="utf-8", newline="\n")
+    twin.write_text(document_text(document), encoding="utf-8", newline="\n")
     saved = {"html": str(page), "json": str(twin)}
     table = impact_ratio_table(report)
     if table is not None:

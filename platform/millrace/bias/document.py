@@ -1,0 +1,143 @@
+"""The shape of a report's document as Pydantic models, and its JSON Schema: `python -m millrace.bias.document`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from millrace.bias.catalogue import Metric
+from millrace.bias.figures import (
+    Disparity,
+    Facet,
+    Group,
+    Measure,
+    Population,
+    Reliability,
+    Significance,
+    SubgroupSearch,
+)
+from millrace.bias.origin import Source
+from millrace.bias.policy import JudgedMetric
+from millrace.bias.report import FORMAT, Subject
+from millrace.bias.verdicts import Better
+from millrace.contracts.stages import TaskType, Verdict
+
+FILE = Path(__file__).parent / "schemas" / "bias-report.schema.json"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class JudgedFigure(_Shape):
+    """One judged disparity in short."""
+
+    attribute: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+
+
+class Attribute(_Shape):
+    """A sensitive column or a crossing of several."""
+
+    attribute: str
+    grouping: str
+    verdict: Verdict
+    population: Population
+    groups: tuple[Group, ...]
+    measures: tuple[Measure, ...]
+    disparities: tuple[Disparity, ...]
+    significance: tuple[Significance, ...]
+    facets: tuple[Facet, ...]
+    reliability: tuple[Reliability, ...]
+
+
+class PolicyLine(_Shape):
+    """Where a verdict is drawn, which side is good, and whose line it is."""
+
+    at: float
+    better: Better
+    source: str
+
+
+class PolicySetting(_Shape):
+    """A setting of the policy and where it comes from."""
+
+    value: float | tuple[int, ...]
+    source: str
+
+
+class PolicyShape(_Shape):
+    """The policy that the verdicts were drawn by; `sha256` is the hash of all that it says."""
+
+    name: str
+    version: int
+    title: str
+    purpose: str
+    limits: str
+    severity: Literal["warn", "error"]
+    sha256: str
+    lines: dict[JudgedMetric, PolicyLine]
+    settings: dict[str, PolicySetting]
+
+
+class BiasDocument(_Shape):
+    """A bias report as JSON. All but the last three fields are what `report_hash` is the SHA-256 of (canonical JSON).
+
+    A number is a JSON number, `Infinity` or `-Infinity` as text, or null where it could not be measured.
+    """
+
+    format: Literal[FORMAT]  # type: ignore[valid-type]
+    subject: Subject
+    task_type: TaskType
+    target: str
+    positive: str | None
+    outcomes: tuple[str, ...]
+    rows: int
+    rows_without_target: int
+    verdict: Verdict | None
+    holds_back: bool
+    verdicts: tuple[JudgedFigure, ...]
+    attributes: tuple[Attribute, ...]
+    crossings: tuple[Attribute, ...]
+    crossings_left_out: tuple[str, ...]
+    searches: tuple[SubgroupSearch, ...]
+    parts: dict[str, dict[str, Any]]
+    """Findings of other modules by name."""
+    formulas: dict[str, Metric]
+    distances: dict[str, str]
+    """How a distance between groups is made: the end of its name → formula."""
+    notes: tuple[str, ...]
+    policy: PolicyShape
+    seed: int
+    report_hash: str | None = None
+    input: Source | None = None
+    software: dict[str, str] | None = None
+
+
+class _Figures(GenerateJsonSchema):
+    """Floats as the document writes them."""
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity"]}, {"type": "null"}]}
+
+
+def schema_text() -> str:
+    """The document's JSON Schema as the file holds it."""
+    schema = BiasDocument.model_json_schema(mode="validation", schema_generator=_Figures)
+    document = {"$schema": DIALECT, "$id": "millrace:bias-report", **schema}
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(schema_text(), encoding="utf-8", newline="\n")
+    sys.stdout.write(f"{FILE.name}\n")
