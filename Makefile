@@ -14,6 +14,9 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 CPU_INDEX ?=
 # More for pytest: `make test ARGS="-k outbox"`
 ARGS ?=
+# Processes that run tests; each has a broker and a database of its own. Tests of real parts mostly wait: more of them
+# than cores
+WORKERS ?= 3
 
 # uv reads variables of its own: what was set for pip counts for it too
 ifndef UV_DEFAULT_INDEX
@@ -51,7 +54,7 @@ demo: $(MAIN) ## Take the bundled loan applications to bias reports, a model and
 	$(BIN)/millrace run --example --time-budget 20
 
 test: lint ## Install everything, check the code, run every test (ARGS go to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(TEST) ## Check format, style, types and the floors of the house
 	$(BIN)/ruff format --check .

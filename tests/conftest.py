@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from millrace.contracts.errors import CannotReach
 from millrace.kafka.broker import EmbeddedBroker
@@ -38,9 +39,19 @@ MakeSettings = Callable[..., Settings]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys come last: the platform that they share would slow every test down that runs beside it."""
-    journeys = Path(__file__).parent / "journeys"
-    items.sort(key=lambda item: item.path.parent == journeys)
+    """Journeys come first: they are the longest piece, and what is left fills the processes beside theirs."""
+    items.sort(key=lambda item: item.path.parent.name != "journeys")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """A file's tests stay in one process, and all journeys, which share one platform, in another."""
+    return _JourneysTogether(config, log)
+
+
+class _JourneysTogether(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "tests/journeys" if file.startswith("tests/journeys/") else file
 
 
 def require_real(there: object, reason: str) -> None:
@@ -74,7 +85,9 @@ def free_ports(count: int) -> list[int]:
     between this look and the server's start.
     """
     ports: list[int] = []
-    for number in random.sample(range(15_000, 32_000), 2_000):
+    # each process that runs tests has a range of its own: it would see the same ports free as the others
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    for number in random.sample(range(15_000 + 2_000 * worker, 17_000 + 2_000 * worker), 2_000):
         with socket.socket() as one:
             try:
                 one.bind(("127.0.0.1", number))
