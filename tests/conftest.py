@@ -24,7 +24,8 @@ from millrace.kafka.java import find_java
 from millrace.settings import Settings
 
 REAL = "MILLRACE_REQUIRE_REAL"
-_FOREIGN = ("MILLRACE_", "KAFKA_", "MLFLOW_", "DAGSTER_", "API_KEY", "API_SECRET")
+_FOREIGN = ("MILLRACE_", "KAFKA_", "MLFLOW_", "DAGSTER_", "API_KEY", "API_SECRET",
+            "LLM_", "MODEL_NAME", "INPUT_TOPIC", "OUTPUT_TOPIC")  # fmt: skip
 _PORTS = (
     "MILLRACE_API_PORT",
     "MILLRACE_KAFKA_PORT",
@@ -33,6 +34,7 @@ _PORTS = (
     "MILLRACE_CODE_SERVER_PORT",
     "MILLRACE_MLFLOW_PORT",
     "MILLRACE_CONDUCTOR_PORT",
+    "MILLRACE_LLM_PORT",
 )
 
 MakeSettings = Callable[..., Settings]

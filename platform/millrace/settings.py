@@ -86,6 +86,32 @@ class Settings(BaseSettings):
     conductor_port: Port = Field(9108, alias="MILLRACE_CONDUCTOR_PORT", ge=1, le=65535)
     """Port of the conductor's health and metrics."""
 
+    llm_port: Port = Field(9111, alias="MILLRACE_LLM_PORT", ge=1, le=65535)
+    """Port of the document processor's health and metrics; further processes of the group take the ports after it."""
+
+    llm_input_topic: str = Field(Topics.documents, alias="INPUT_TOPIC")
+    """Topic of the documents that a language model reads."""
+    llm_output_topic: str = Field(Topics.llm_results, alias="OUTPUT_TOPIC")
+    """Topic of the language model's results."""
+    llm_url: str = Field("http://localhost:8000", alias="LLM_URL", pattern=r"^https?://[^\s/@]+")
+    """Server with OpenAI's chat completions (vLLM, transformers serve, …), with or without /v1."""
+    llm_model: str = Field("mistralai/Mistral-7B-Instruct-v0.2", alias="MODEL_NAME", min_length=1)
+    """Model that the server is asked for."""
+    llm_timeout: float = Field(30.0, alias="LLM_TIMEOUT", gt=0, le=3_600)
+    """Seconds that one request to the language model may take in all."""
+    llm_api_key: SecretStr | None = Field(None, alias="LLM_API_KEY")
+    """Bearer token for the language model's server, where it wants one."""
+    llm_concurrency: int = Field(8, alias="MILLRACE_LLM_CONCURRENCY", ge=1, le=1_024)
+    """Requests to the language model that one process has under way at once."""
+    llm_context: int = Field(8_192, alias="MILLRACE_LLM_CONTEXT", ge=512)
+    """Tokens that the model reads and writes at most in one request; longer documents are read in parts."""
+    llm_max_tokens: int = Field(512, alias="MILLRACE_LLM_MAX_TOKENS", ge=1)
+    """Tokens of an answer at most."""
+    llm_guided: bool = Field(True, alias="MILLRACE_LLM_GUIDED")
+    """Whether the server is asked to hold the answer to its JSON schema; false for servers that cannot."""
+    llm_attempts: int = Field(4, alias="MILLRACE_LLM_ATTEMPTS", ge=1, le=100)
+    """Failures of one document at a server that answers others, after which it is a dead letter."""
+
     warm_runs: bool = Field(True, alias="MILLRACE_WARM_RUNS")
     """Whether runs are forked from a preloaded process; false gives each a new process, as Dagster does by itself."""
 
@@ -126,6 +152,8 @@ class Settings(BaseSettings):
             raise ValueError("MILLRACE_MODE=KAFKA needs KAFKA_BOOTSTRAP")
         if (self.kafka_api_key is None) != (self.kafka_api_secret is None):
             raise ValueError("API_KEY and API_SECRET go together")
+        if self.llm_context < self.llm_max_tokens + 256:
+            raise ValueError("MILLRACE_LLM_CONTEXT needs room for MILLRACE_LLM_MAX_TOKENS and 256 tokens of a document")
         return self
 
     @property
@@ -140,6 +168,8 @@ class Settings(BaseSettings):
             bias_trigger=self.bias_trigger_topic,
             automl_trigger=self.automl_trigger_topic,
             xai_trigger=self.xai_trigger_topic,
+            documents=self.llm_input_topic,
+            llm_results=self.llm_output_topic,
         )
 
     @property

@@ -41,6 +41,8 @@ class Topics:
     bias_trigger: str = "bias-trigger-events"
     automl_trigger: str = "automl-trigger-events"
     xai_trigger: str = "xai-trigger-events"
+    documents: str = "financial-documents"
+    llm_results: str = "llm-results"
 
     def triggers(self) -> tuple[str, str, str]:
         """The topics that Kafka sensors turn into runs."""
@@ -49,6 +51,10 @@ class Topics:
     def for_conductor(self) -> tuple[str, ...]:
         """The topics that the conductor reads."""
         return (self.dataset, self.bias, self.automl, self.xai, self.stage)
+
+    def for_documents(self) -> tuple[str, ...]:
+        """The topics of the document processor: documents, their dead letters, results."""
+        return (self.documents, dead_letter_topic(self.documents), self.llm_results)
 
     def all(self) -> tuple[str, ...]:
         """Every topic of the chain with its dead-letter topic."""

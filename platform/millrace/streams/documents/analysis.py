@@ -1,0 +1,72 @@
+"""A document from question to result."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from millrace.contracts.events import now
+from millrace.contracts.task import Coordinates
+from millrace.streams.documents.chat import ChatClient
+from millrace.streams.documents.conversation import Said, converse
+from millrace.streams.documents.document import FinancialDocument
+from millrace.streams.documents.prompt import Parameters, ask, prompt_sha256
+from millrace.streams.documents.result import LlmResult, Source
+
+
+async def analyse(
+    client: ChatClient,
+    document: FinancialDocument,
+    *,
+    at: Coordinates,
+    parameters: Parameters,
+    code_version: str,
+    clock: Callable[[], datetime] = now,
+) -> LlmResult:
+    """The document's result; `at` is where its message stands.
+
+    Raises:
+        MillraceError: as `ChatClient.complete`.
+    """
+    began = time.monotonic()
+    messages = ask(document, parameters.schema)
+    said = await converse(client, messages, parameters, about=place(at))
+    return _result(
+        document, said, at=at, prompt=prompt_sha256(messages), parameters=parameters, chunks=1,
+        seconds=time.monotonic() - began, at_time=clock(), code_version=code_version,
+    )  # fmt: skip
+
+
+def place(at: Coordinates) -> str:
+    """Topic, partition and offset in one word."""
+    return f"{at.topic}/{at.partition}/{at.offset}"
+
+
+def _result(
+    document: FinancialDocument, said: Said, *, at: Coordinates, prompt: str, parameters: Parameters, chunks: int,
+    seconds: float, at_time: datetime, code_version: str,
+) -> LlmResult:  # fmt: skip
+    tokens = (said.prompt_tokens, said.completion_tokens)
+    return LlmResult(
+        document_id=document.document_id,
+        document_type=document.document_type,
+        status=said.status,
+        answer=said.answer,
+        text=None if said.answer is not None else said.text,
+        problems=said.problems,
+        finish_reason=said.finish,
+        model=said.model or parameters.model,
+        requested_model=parameters.model,
+        prompt_tokens=said.prompt_tokens,
+        completion_tokens=said.completion_tokens,
+        tokens_used=None if tokens[0] is None or tokens[1] is None else tokens[0] + tokens[1],
+        processing_time=round(seconds, 6),
+        server_time=round(said.seconds, 6),
+        requests=said.requests,
+        repaired=said.repaired,
+        chunks=chunks,
+        prompt_sha256=prompt,
+        parameters_sha256=parameters.sha256,
+        source=Source(topic=at.topic, partition=at.partition, offset=at.offset),
+        processed_at=at_time,
+        code_version=code_version,
+    )

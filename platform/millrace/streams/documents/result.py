@@ -1,0 +1,63 @@
+"""The result of a document: what is sent to the results' topic."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["ok", "truncated", "refused", "invalid"]
+"""`ok`: an answer that follows the schema. `truncated`: the token limit cut it off. `refused`: the model declined, or a
+filter did. `invalid`: the answer did not follow the schema, asked again neither."""
+
+
+class Source(BaseModel):
+    """Where the document stood."""
+
+    model_config = ConfigDict(frozen=True)
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class LlmResult(BaseModel):
+    """What came of one document. Times are seconds; tokens are summed over `requests`, None if one was not counted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = 1
+    document_id: str
+    document_type: str
+    status: Status
+    answer: dict[str, Any] | None
+    """Follows the schema; None unless the status is ok, or truncated behind a whole answer."""
+    text: str | None = None
+    """What the model said, where it is no answer."""
+    problems: tuple[str, ...] = ()
+    """Why the text is no answer."""
+    finish_reason: str
+    model: str
+    """As the server names it."""
+    requested_model: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    tokens_used: int | None
+    processing_time: float
+    """From the first question to the last answer, waiting for a free request included."""
+    server_time: float
+    """Of that, in requests."""
+    requests: int
+    repaired: bool
+    """Whether the first answer did not follow the schema."""
+    chunks: int
+    """Parts that the document was read in; 1 when it fits the context."""
+    prompt_sha256: str
+    """Of the first question's messages."""
+    parameters_sha256: str
+    source: Source
+    processed_at: datetime
+    code_version: str
+
+    def to_bytes(self) -> bytes:
+        """JSON in UTF-8."""
+        return self.model_dump_json().encode()
