@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     llm_attempts: int = Field(4, alias="MILLRACE_LLM_ATTEMPTS", ge=1, le=100)
     """Failures of one document at a server that answers others, after which it is a dead letter."""
 
+    llm_anchor: Path | None = Field(None, alias="MILLRACE_LLM_ANCHOR")
+    """File that holds the head of the language model's audit trail (default: in a folder of MILLRACE_HOME)."""
+
     warm_runs: bool = Field(True, alias="MILLRACE_WARM_RUNS")
     """Whether runs are forked from a preloaded process; false gives each a new process, as Dagster does by itself."""
 
@@ -141,7 +144,7 @@ class Settings(BaseSettings):
     code_version: str | None = Field(None, alias="MILLRACE_CODE_VERSION")
     """Version of the code recorded with every materialisation (default: the package's version)."""
 
-    @field_validator("home", "cache")
+    @field_validator("home", "cache", "llm_anchor")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
