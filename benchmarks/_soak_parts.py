@@ -47,6 +47,7 @@ defs = Definitions(jobs=[one, steps])
 FAULT = "\nraise RuntimeError('planted fault')\n"
 _INSTANCE = f"""
 telemetry: {{enabled: false}}
+storage: {{custom: {{module: warm_runs.sqlite, class: WarmSqliteStorage, config: {{base_dir: {{env: DAGSTER_HOME}}}}}}}}
 run_coordinator: {{module: dagster._core.run_coordinator, class: DefaultRunCoordinator}}
 run_launcher:
   module: warm_runs.launcher

@@ -135,7 +135,8 @@ def imported(modules: str) -> set[str]:
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
     with DagsterInstance.from_config(str(tmp_path)) as made:
         yield made

@@ -1,14 +1,13 @@
 """Which run is which process, on disk: what a restarted pool, or a launcher without a pool, goes by."""
 
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from warm_runs.placing import place
 from warm_runs.processes import ProcessId
 
 State = Literal["pending", "running"]
@@ -47,7 +46,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _place(path)
+        # its owner's only: an instance's configuration may hold a password
+        place(path, mode=0o600)
         with self._open() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(_TABLE)
@@ -113,26 +113,6 @@ class Ledger:
                 yield connection
         finally:
             connection.close()
-
-
-def _place(path: Path) -> None:
-    """Makes an empty file there, its owner's only from the first moment, unless there is one.
-
-    An instance's configuration may hold a password, and SQLite gives the files beside it the permissions of this one.
-    The file is never opened under its own name: closing any descriptor of a file drops all the locks that this process
-    holds on it (https://www.sqlite.org/howtocorrupt.html, section 2.2), those of another thread's transaction included.
-    """
-    if path.exists():
-        return
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    try:
-        os.link(name, path)
-    except FileExistsError:
-        # another process was faster
-        return
-    finally:
-        os.unlink(name)
 
 
 def _entry(row: tuple[str, State, str, str, str, int | None, int | None, float | None]) -> Entry:

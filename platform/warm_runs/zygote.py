@@ -64,7 +64,7 @@ def _end_with_parent(number: int) -> None:
 
 
 def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
-    from dagster import DagsterInstance, in_process_executor, job, op
+    from dagster import DagsterInstance
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.origin import JobPythonOrigin
     from dagster._core.secrets.env_file import get_env_var_dict
@@ -84,21 +84,9 @@ def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
             # kept, not raised: the child of each run loads again and reports the cause where its user looks
             return traceback.format_exc()
 
-    # what a run imports on its way is imported by running one
-    @op
-    def nothing() -> None:
-        return None
+    from warm_runs.rehearsal import rehearse
 
-    @job(executor_def=in_process_executor)
-    def warm() -> None:
-        nothing()
-
-    import logging
-
-    logging.disable(logging.CRITICAL)
-    with DagsterInstance.ephemeral() as ephemeral:
-        warm.execute_in_process(instance=ephemeral)
-    logging.disable(logging.NOTSET)
+    rehearse()
     return None
 
 

@@ -48,6 +48,7 @@ def shared_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     (home / "dagster.yaml").write_text(
         f"""
 telemetry: {{enabled: false}}
+storage: {{custom: {{module: warm_runs.sqlite, class: WarmSqliteStorage, config: {{base_dir: {home}}}}}}}
 run_coordinator: {{module: dagster._core.run_coordinator, class: DefaultRunCoordinator}}
 run_monitoring: {{enabled: true, poll_interval_seconds: 1}}
 run_launcher:

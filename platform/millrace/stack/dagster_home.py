@@ -1,5 +1,6 @@
 """DAGSTER_HOME: the instance file, a workspace that points at our code server, and storage made once."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,13 +36,15 @@ def install_dagster_home(settings: Settings) -> None:
 
 
 def instance_text(settings: Settings) -> str:
-    """dagster.yaml as it is in the repository, without the launcher of warm runs where the settings want none."""
+    """dagster.yaml as it is in the repository, without what is of warm runs where the settings want none."""
     text = source_file("dagster.yaml").read_text(encoding="utf-8")
     if settings.warm_runs:
         return text
     import yaml
 
-    return str(yaml.safe_dump({name: part for name, part in yaml.safe_load(text).items() if name != "run_launcher"}))
+    sections = yaml.safe_load(text).items()
+    # Dagster's own storage reads the same files
+    return str(yaml.safe_dump({name: part for name, part in sections if "warm_runs." not in json.dumps(part)}))
 
 
 def workspace_text(settings: Settings) -> str:

@@ -13,6 +13,14 @@ def test_the_instance_file_is_the_repositorys_and_the_workspace_names_the_runnin
     }
 
 
+def test_without_warm_runs_nothing_of_them_is_left(make_settings, tmp_path):
+    settings = make_settings(tmp_path, MILLRACE_WARM_RUNS="false")
+    install_dagster_home(settings)
+    written = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text())
+    whole = yaml.safe_load(source_file("dagster.yaml").read_text())
+    assert {name: part for name, part in whole.items() if name not in ("run_launcher", "storage")} == written
+
+
 def test_installing_again_follows_the_settings_and_keeps_storage(make_settings, tmp_path):
     first = make_settings(tmp_path)
     install_dagster_home(first)
