@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from millrace.bias import wording
 from millrace.bias.catalogue import CATALOGUE
 from millrace.bias.charts import group_chart
-from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure
-from millrace.bias.figures import MISSING
+from millrace.bias.figures import MISSING, AttributeReport, Disparity, Facet, Measure
 from millrace.bias.report import BiasReport
 from millrace.pages import Chart, PageFacts, environment
 
