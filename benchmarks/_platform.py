@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# the scripts' folder comes last: its warm_runs.py would hide the package of that name
+if Path(sys.path[0]) == Path(__file__).parent:
+    sys.path.append(sys.path.pop(0))
+
 _PORTS = ("API", "KAFKA", "KAFKA_CONTROLLER", "DAGSTER", "CODE_SERVER", "MLFLOW", "CONDUCTOR")
 
 
