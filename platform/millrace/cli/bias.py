@@ -41,6 +41,12 @@ def bias(
         str,
         typer.Option(help="four-fifths, nyc-ll144, strict, or a YAML file of your own.", rich_help_panel=_HOW),
     ] = "four-fifths",
+    proxies: Annotated[
+        bool,
+        typer.Option(
+            "--proxies", help="Also search the other columns for what tells the sensitive ones.", rich_help_panel=_HOW
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and permutations.", rich_help_panel=_HOW)] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the page and the document; the file's own when left out.")
@@ -63,6 +69,6 @@ def bias(
 
     options = BiasOptions(
         file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
-        predictions=predictions, score=score, policy=policy, seed=seed, out=out,
+        predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, out=out,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))

@@ -1,7 +1,7 @@
 """What `millrace bias` does, step by step."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from millrace.bias.origin import Source
     from millrace.bias.policy import Policy
+    from millrace.bias.proxies.figures import ProxyReport
     from millrace.bias.report import BiasReport
     from millrace.warehouse.profile import Profile
 
@@ -34,6 +35,7 @@ class BiasOptions:
     predictions: str | None
     score: str | None
     policy: str
+    proxies: bool
     seed: int
     out: Path | None
 
@@ -56,6 +58,9 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     frame, profile = _read(options.file)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy)
+    if options.proxies:
+        found = _proxies(options, frame, answers, policy)
+        report = replace(report, parts=report.parts if found is None else (*report.parts, found))
     document = whole_document(report, _source(options))
     saved = _save(options, report, document)
     if as_json:
@@ -136,6 +141,14 @@ def _report(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, polic
         strata=None if options.strata is None else require_column(frame, options.strata, field="strata"),
         scores=None if options.score is None else require_column(frame, options.score, field="score"),
     )
+
+
+def _proxies(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, policy: "Policy") -> "ProxyReport | None":
+    from millrace.bias.proxies.search import find_proxies
+
+    # what a model said is no column of the data
+    said = [name for name in (options.predictions, options.score) if name is not None]
+    return find_proxies(frame.drop(columns=said), answers=answers, seed=options.seed, policy=policy)
 
 
 def _source(options: BiasOptions) -> "Source":

@@ -108,3 +108,15 @@ def test_bad_options_are_refused_and_named(
 def test_a_file_that_is_not_there_is_refused(millrace: Callable[..., Any], tmp_path: Path) -> None:
     ran = millrace("bias", str(tmp_path / "none.csv"), "--target", "y", "--sensitive", "sex", "--json")
     assert (ran.code, ran.last["field"]) == (2, "file")
+
+
+def test_proxies_are_searched_when_asked_and_not_in_what_a_model_said(
+    millrace: Callable[..., Any], scored: Path
+) -> None:
+    call = ["bias", str(scored), "--target", "approved", "--sensitive", "sex", "--predictions", "said", "--json"]
+    assert json.loads(Path(millrace(*call).last["json"]).read_text(encoding="utf-8"))["parts"] == {}
+    ran = millrace(*call, "--proxies")
+    assert ran.code == 0, ran.out
+    found = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))["parts"]["proxies"]
+    assert {"income", "debt"} <= {one["feature"] for one in found["attributes"][0]["features"]}
+    assert "said" not in {one["feature"] for one in found["attributes"][0]["features"]}

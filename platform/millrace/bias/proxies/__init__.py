@@ -1,0 +1,1 @@
+"""How much the other columns tell about each sensitive column, alone and together."""
