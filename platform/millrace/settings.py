@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     """Bearer token for the language model's server, where it wants one."""
     llm_concurrency: int = Field(8, alias="MILLRACE_LLM_CONCURRENCY", ge=1, le=1_024)
     """Requests to the language model that one process has under way at once."""
-    llm_context: int = Field(8_192, alias="MILLRACE_LLM_CONTEXT", ge=512)
+    llm_context: int = Field(8_192, alias="MILLRACE_LLM_CONTEXT", ge=1_026)
     """Tokens that the model reads and writes at most in one request; longer documents are read in parts."""
     llm_max_tokens: int = Field(512, alias="MILLRACE_LLM_MAX_TOKENS", ge=1)
     """Tokens of an answer at most."""
@@ -155,8 +155,8 @@ class Settings(BaseSettings):
             raise ValueError("MILLRACE_MODE=KAFKA needs KAFKA_BOOTSTRAP")
         if (self.kafka_api_key is None) != (self.kafka_api_secret is None):
             raise ValueError("API_KEY and API_SECRET go together")
-        if self.llm_context < self.llm_max_tokens + 256:
-            raise ValueError("MILLRACE_LLM_CONTEXT needs room for MILLRACE_LLM_MAX_TOKENS and 256 tokens of a document")
+        if self.llm_context < 2 * self.llm_max_tokens + 1_024:
+            raise ValueError("MILLRACE_LLM_CONTEXT needs twice MILLRACE_LLM_MAX_TOKENS and 1024 tokens for a document")
         return self
 
     @property

@@ -9,8 +9,13 @@ from millrace.contracts.task import Coordinates
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.conversation import Said, converse
 from millrace.streams.documents.document import FinancialDocument
-from millrace.streams.documents.prompt import Parameters, ask, prompt_sha256
+from millrace.streams.documents.errors import ContextExceeded
+from millrace.streams.documents.parts import converse_in_parts, parts_of, room_for_text
+from millrace.streams.documents.prompt import Messages, Parameters, ask, prompt_sha256
 from millrace.streams.documents.result import LlmResult, Source
+
+_SMALLER = (1.0, 0.5, 0.25, 0.125)
+"""Shares of the room that are tried when the server says that a request is longer than its context."""
 
 
 async def analyse(
@@ -19,21 +24,41 @@ async def analyse(
     *,
     at: Coordinates,
     parameters: Parameters,
+    context: int,
     code_version: str,
     clock: Callable[[], datetime] = now,
 ) -> LlmResult:
-    """The document's result; `at` is where its message stands.
+    """The document's result; `at` is where its message stands, `context` the model's tokens.
 
     Raises:
+        TooLarge: the document has too many parts.
         MillraceError: as `ChatClient.complete`.
     """
     began = time.monotonic()
-    messages = ask(document, parameters.schema)
-    said = await converse(client, messages, parameters, about=place(at))
+    room = room_for_text(document, parameters, context=context)
+    for share in _SMALLER:
+        parts = parts_of(document, room=int(room * share))
+        try:
+            said, messages = await _ask(client, document, parts, at=at, parameters=parameters, room=int(room * share))
+            break
+        except ContextExceeded:
+            if share == _SMALLER[-1]:
+                raise
     return _result(
-        document, said, at=at, prompt=prompt_sha256(messages), parameters=parameters, chunks=1,
+        document, said, at=at, prompt=prompt_sha256(messages), parameters=parameters, chunks=len(parts),
         seconds=time.monotonic() - began, at_time=clock(), code_version=code_version,
     )  # fmt: skip
+
+
+async def _ask(
+    client: ChatClient, document: FinancialDocument, parts: list[str], *, at: Coordinates, parameters: Parameters,
+    room: int,
+) -> tuple[Said, Messages]:  # fmt: skip
+    messages = ask(document, parameters.schema)
+    if len(parts) == 1:
+        return await converse(client, messages, parameters, about=place(at)), messages
+    said = await converse_in_parts(client, document, parts, parameters=parameters, room=room, about=place(at))
+    return said, messages
 
 
 def place(at: Coordinates) -> str:

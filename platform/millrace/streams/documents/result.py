@@ -45,14 +45,14 @@ class LlmResult(BaseModel):
     processing_time: float
     """From the first question to the last answer, waiting for a free request included."""
     server_time: float
-    """Of that, in requests."""
+    """The requests' own times, summed: those of the parts of one document overlap."""
     requests: int
     repaired: bool
     """Whether the first answer did not follow the schema."""
     chunks: int
     """Parts that the document was read in; 1 when it fits the context."""
     prompt_sha256: str
-    """Of the first question's messages."""
+    """Of the messages that ask about the whole document, whether or not it was read in parts."""
     parameters_sha256: str
     source: Source
     processed_at: datetime

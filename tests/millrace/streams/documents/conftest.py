@@ -13,7 +13,11 @@ import pytest
 
 from millrace.contracts.task import Coordinates
 from millrace.settings import Settings
+from millrace.streams.documents.analysis import analyse
+from millrace.streams.documents.answer import ANSWER_SCHEMA
+from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.document import FinancialDocument
+from millrace.streams.documents.prompt import parameters_of
 
 ANSWER = {"summary": "Revenue rose.", "sentiment": "positive", "key_points": ["revenue"], "risks": []}
 
@@ -214,3 +218,20 @@ AT = Coordinates("docs", "topic-id", 2, 17)
 @pytest.fixture
 def at() -> Coordinates:
     return AT
+
+
+@pytest.fixture
+def analyse_once(llm_settings, run_async, at):
+    def once(document, **more):
+        settings = llm_settings(**more)
+        parameters = parameters_of(settings, ANSWER_SCHEMA)
+
+        async def one():
+            async with ChatClient(settings) as client:
+                return await analyse(
+                    client, document, at=at, parameters=parameters, context=settings.llm_context, code_version="1"
+                )
+
+        return run_async(one())
+
+    return once

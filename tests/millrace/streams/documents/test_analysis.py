@@ -8,26 +8,9 @@ from hypothesis import strategies as st
 
 from millrace.contracts.errors import BadInput
 from millrace.kafka.records import Record
-from millrace.streams.documents.analysis import analyse
 from millrace.streams.documents.answer import ANSWER_SCHEMA, check_answer
-from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.document import read_document
-from millrace.streams.documents.prompt import ask, parameters_of, prompt_sha256
-
-
-@pytest.fixture
-def analyse_once(llm_settings, run_async, at):
-    def once(document):
-        settings = llm_settings()
-        parameters = parameters_of(settings, ANSWER_SCHEMA)
-
-        async def one():
-            async with ChatClient(settings) as client:
-                return await analyse(client, document, at=at, parameters=parameters, code_version="1")
-
-        return run_async(one())
-
-    return once
+from millrace.streams.documents.prompt import ask, prompt_sha256
 
 
 def test_a_result_holds_answer_tokens_times_hashes_and_where_it_came_from(server, document, analyse_once):
