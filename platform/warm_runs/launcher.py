@@ -7,7 +7,6 @@ run_launcher:
 ```
 """
 
-import signal
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._serdes import ConfigurableClassData, serialize_value
 
+from warm_runs.interrupt import interrupt
 from warm_runs.ledger import Entry, Ledger
 from warm_runs.wire import SOCKET_NAME, PoolUnreachable, ask
 
@@ -163,9 +163,9 @@ class WarmRunLauncher(DefaultRunLauncher):
         ledger.end_by(run_id, time.time() + self._grace_s)
         # read only now: from here on nobody can claim it
         entry = ledger.get(run_id)
-        if entry is not None and entry.process is not None and entry.process.signal(signal.SIGINT):
-            return
         instance: DagsterInstance = self._instance
+        if entry is not None and entry.process is not None and interrupt(instance, run_id, entry.process):
+            return
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
             instance.report_run_canceled(run, "The run's process had ended, or had not begun.")

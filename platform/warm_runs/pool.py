@@ -98,8 +98,7 @@ class Pool:
         if waiting:
             self._settle(entry)
             return {"ok": True, "state": "pending"}
-        if entry.process is not None:
-            entry.process.signal(signal.SIGINT)
+        self._interrupt(entry)
         return {"ok": True, "state": "running"}
 
     def status(self) -> dict[str, Any]:
@@ -190,7 +189,7 @@ class Pool:
             entry = replace(self._entries[entry.run_id], process=process)
             self._entries[entry.run_id] = entry
         if entry.kill_at is not None:
-            process.signal(signal.SIGINT)
+            self._interrupt(entry)
         self._watch_child(entry)
 
     def _put_back(self, entry: Entry) -> None:
@@ -246,6 +245,11 @@ class Pool:
             if kill_at is not None and time.time() >= kill_at:
                 self._kill(process, entry.run_id)
         self._finish(entry, process.pid)
+
+    def _interrupt(self, entry: Entry) -> None:
+        # who asked is answered at once: the run may have to begin before
+        if entry.process is not None:
+            threading.Thread(target=self._settler.interrupt, args=(entry, entry.process), daemon=True).start()
 
     def _kill(self, process: ProcessId, run_id: str) -> None:
         if process.signal(signal.SIGKILL):

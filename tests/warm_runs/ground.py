@@ -22,6 +22,8 @@ from warm_runs.wire import ask
 
 MAX_CHILDREN = 3
 """Of the shared pool: small, so that runs wait."""
+MAX_PRELOADED = 2
+"""Of the shared pool: as many as the tests have locations that need a process of their own."""
 
 
 @dataclass
@@ -63,7 +65,8 @@ class Ground:
         with (self.folder / "pool.log").open("ab") as log:
             self.pool = subprocess.Popen(
                 [sys.executable, "-m", "warm_runs.service", "--socket", str(self.socket), "--grace", "1",
-                 "--max-children", str(MAX_CHILDREN), "--module", "warm_location"],
+                 "--max-children", str(MAX_CHILDREN), "--max-preloaded", str(MAX_PRELOADED),
+                 "--module", "warm_location"],
                 cwd=self.code, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
         wait_for(lambda: self.log.count(" warmed pointer") > warmed, "a preloaded process", seconds=60)

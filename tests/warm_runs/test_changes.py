@@ -105,3 +105,13 @@ def test_a_run_whose_code_was_replaced_meanwhile_still_fails_with_the_signal_nam
     assert warm.ends(run_id, seconds=3) == DagsterRunStatus.FAILURE
     assert "SIGKILL" in warm.messages(run_id)
     warm.wait_for(lambda: not os.path.exists(f"/proc/{before}"), "the end of the process with the old code")
+
+
+def test_the_location_that_was_unused_for_longest_is_let_go(warm: Any) -> None:
+    assert warm.ends(warm.launch("quick")) == DagsterRunStatus.SUCCESS
+    for name in ("other_location", "another_location"):
+        assert warm.ends(warm.launch("quick", module=name)) == DagsterRunStatus.SUCCESS
+    loaded = sorted(word for one in warm.status()["preloaded"] for word in one["code"].split() if "_location" in word)
+    assert loaded == ["another_location", "other_location"]
+    assert warm.ends(warm.launch("quick")) == DagsterRunStatus.SUCCESS
+    assert warm.preloaded_pid() > 0

@@ -2,10 +2,14 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 from dagster import DagsterRunStatus
+
+from warm_runs.service import EXIT_THREAD_FAILED
 
 pytestmark = pytest.mark.slow
 
@@ -44,3 +48,16 @@ def test_without_an_answer_the_default_launcher_runs_it_once_and_the_log_says_so
     recovered = warm.launch("quick")
     assert warm.ends(recovered) == DagsterRunStatus.SUCCESS
     assert "default launcher" not in warm.messages(recovered)
+
+
+def test_a_pool_that_loses_a_thread_ends_and_its_successor_does_the_work(warm: Any) -> None:
+    # its watcher cannot read the ledger any more
+    with closing(sqlite3.connect(warm.ledger.path)) as connection:
+        connection.execute("ALTER TABLE runs RENAME TO away")
+    assert warm.pool.wait(30) == EXIT_THREAD_FAILED
+    assert "ended because a thread failed" in warm.log
+    with closing(sqlite3.connect(warm.ledger.path)) as connection:
+        connection.execute("DROP TABLE IF EXISTS runs")
+        connection.execute("ALTER TABLE away RENAME TO runs")
+    warm.start_pool()
+    assert warm.ends(warm.launch("quick")) == DagsterRunStatus.SUCCESS

@@ -148,3 +148,20 @@ def _runs(pid: int) -> bool:
     from warm_runs.processes import identify
 
     return identify(pid) is not None
+
+
+def test_a_run_that_is_terminated_as_it_begins_is_canceled_and_not_killed(warm: Any) -> None:
+    # a child that got the interrupt before it listened would run to its kill, after the grace; one that says STARTED
+    # after the request would call the interrupt a failure
+    ends = []
+    for _ in range(12):
+        run_id = warm.launch("slow")
+        warm.wait_for(lambda run=run_id: _has_process(warm, run), "its process")
+        warm.terminate(run_id)
+        ends.append((warm.ends(run_id), "was killed" in warm.messages(run_id)))
+    assert ends == [(DagsterRunStatus.CANCELED, False)] * 12
+
+
+def _has_process(warm: Any, run_id: str) -> bool:
+    entry = warm.ledger.get(run_id)
+    return entry is None or entry.process is not None

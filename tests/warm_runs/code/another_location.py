@@ -1,0 +1,5 @@
+"""A third location."""
+
+from warm_location import defs
+
+__all__ = ["defs"]
