@@ -2,14 +2,20 @@
 
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from millrace.bias.script import SCRIPT_SOURCE
 from millrace.warehouse.artifacts import ArtifactStore
 
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+REPORT_SCRIPTS = (SCRIPT_SOURCE,)
+"""Hashes of the scripts that pages of ours carry; add one when a script changes and saved pages shall keep theirs."""
+REPORT_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; script-src {' '.join(REPORT_SCRIPTS)}; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
 _FIXED = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "private, no-cache"}
 
 
 def report_page(html: bytes, *, sha256: str) -> Response:
-    """A self-contained page: no script runs, nothing is loaded from elsewhere, and no other site frames it."""
+    """A self-contained page: no script but our own runs, nothing is loaded from elsewhere, no other site frames it."""
     return HTMLResponse(
         html,
         headers={

@@ -10,12 +10,17 @@ _TONES: dict[Verdict, Tone] = {"fail": "fail", "inconclusive": "unsure", "pass":
 
 
 def group_chart(
-    attribute: str, measure: Measure, disparities: list[Disparity], *, shown: tuple[GroupValue, ...] | None = None
+    attribute: str,
+    measure: Measure,
+    disparities: list[Disparity],
+    *,
+    at: str,
+    shown: tuple[GroupValue, ...] | None = None,
 ) -> Chart:
     """A dot with its interval per group; the lowest group is coloured by the verdict, uncompared ones are faint.
 
     Where a ratio is judged, a line marks the share of the highest group's value that the lowest must reach. `shown`
-    are the groups that get a row; all when left out.
+    are the groups that get a row; all when left out. `at` is the JSON pointer of the measure.
     """
     marks = measure.values if shown is None else shown
     judged = [item for item in disparities if item.verdict is not None]
@@ -33,7 +38,7 @@ def group_chart(
     return Chart(
         title=f"{TITLES[measure.metric]}{of} by {attribute}",
         description=f"{MEANINGS[measure.metric]}, with intervals; the table below has the same figures".capitalize(),
-        marks=tuple(_mark(item, first) for item in marks),
+        marks=tuple(_mark(item, first, f"{at}/values/{measure.values.index(item)}") for item in marks),
         lines=lines,
         unit="percent" if measure.unit == "share" else "number",
         start=0.0 if share or measure.metric in {"mae", "rmse"} else None,
@@ -41,10 +46,11 @@ def group_chart(
     )
 
 
-def _mark(item: GroupValue, first: Disparity | None) -> Mark:
+def _mark(item: GroupValue, first: Disparity | None, at: str) -> Mark:
     tone: Tone = "accent" if item.compared else "faint"
     if first is not None and first.verdict is not None and item.group == first.lowest:
         tone = _TONES[first.verdict]
     count = f"{item.rows:,} rows" if item.count is None else f"{item.count:,} of {item.rows:,}"
     note = count if item.compared else f"{count}, not compared"
-    return Mark(item.group, item.value, item.low, item.high, tone, note)
+    counted = f"{at}/rows" if item.count is None else f"{at}/count {at}/rows"
+    return Mark(item.group, item.value, item.low, item.high, tone, note, at, counted)

@@ -5,14 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millrace.bias.abroca import abroca_by_group
 from millrace.bias.auc import auc_by_group
 from millrace.bias.calibration import reliability_by_group
 from millrace.bias.estimates import compared as compared_estimates
 from millrace.bias.estimates import estimate_disparity, measure_estimates
 from millrace.bias.facet_tables import Company, count_facets
 from millrace.bias.facets import measure_facets
-from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Reliability, Significance
+from millrace.bias.figures import (
+    Abroca,
+    AttributeReport,
+    Disparity,
+    Facet,
+    Measure,
+    Reliability,
+    ScoreBins,
+    Significance,
+)
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
+from millrace.bias.score_bins import count_scores
 from millrace.bias.significance import estimate_significance, rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
@@ -115,12 +126,19 @@ def classified(
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
     tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
     reliability: tuple[Reliability, ...] = ()
+    areas: tuple[Abroca, ...] = ()
+    bins: ScoreBins | None = None
     if company is not None and company.scores is not None and company.auc is not None and outcomes.positive is not None:
         favourable = truth == outcomes.names.index(outcomes.positive)
         auc = auc_by_group(company.scores, favourable, grouping)
         measures.append(measure_estimates(auc, grouping, policy, overall=company.auc))
         disparities.append(estimate_disparity(auc, grouping, kind="difference", policy=policy))
         tests.append(estimate_significance(auc, compared_estimates(auc, grouping, policy)))
+        chance = seed_of(seed, name, "abroca")
+        areas = abroca_by_group(
+            company.scores, favourable, grouping, chosen, chances=company.chances, policy=policy, seed=chance
+        )
+        bins = count_scores(company.scores, favourable, grouping, chances=company.chances)
         if company.chances:
             reliability = reliability_by_group(
                 company.scores, favourable, grouping, chosen, policy=policy, seed=seed_of(seed, name, "calibration")
@@ -134,6 +152,8 @@ def classified(
         significance=tuple(tests),
         facets=tuple(facets),
         reliability=reliability,
+        abroca=areas,
+        scores=bins,
     )
 
 

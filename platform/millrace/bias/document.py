@@ -11,17 +11,19 @@ from pydantic_core import core_schema
 
 from millrace.bias.catalogue import Metric
 from millrace.bias.figures import (
+    Abroca,
     Disparity,
     Facet,
     Group,
     Measure,
     Population,
     Reliability,
+    ScoreBins,
     Significance,
     SubgroupSearch,
 )
 from millrace.bias.origin import Source
-from millrace.bias.policy import JudgedMetric
+from millrace.bias.policy import Frame, JudgedMetric
 from millrace.bias.report import FORMAT, Subject
 from millrace.bias.verdicts import Better
 from millrace.contracts.stages import TaskType, Verdict
@@ -58,6 +60,8 @@ class Attribute(_Shape):
     significance: tuple[Significance, ...]
     facets: tuple[Facet, ...]
     reliability: tuple[Reliability, ...]
+    abroca: tuple[Abroca, ...]
+    scores: ScoreBins | None
 
 
 class PolicyLine(_Shape):
@@ -75,6 +79,17 @@ class PolicySetting(_Shape):
     source: str
 
 
+class Scope(_Shape):
+    """What the user says of the decision; empty where nothing was said."""
+
+    frame: Frame
+    decision: str
+    affected: str
+    harm: str
+    approver: str
+    valid_days: int
+
+
 class PolicyShape(_Shape):
     """The policy that the verdicts were drawn by; `sha256` is the hash of all that it says."""
 
@@ -85,6 +100,7 @@ class PolicyShape(_Shape):
     limits: str
     severity: Literal["warn", "error"]
     sha256: str
+    scope: Scope
     lines: dict[JudgedMetric, PolicyLine]
     settings: dict[str, PolicySetting]
 

@@ -180,6 +180,34 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class ScoreCounts:
+    """Rows of one group by bin of the score: those without and those with the favourable outcome."""
+
+    group: str
+    unfavourable: tuple[int, ...]
+    favourable: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ScoreBins:
+    """Scores counted: bin k holds scores from `starts[k]` to below `starts[k + 1]`, the last one all above."""
+
+    starts: tuple[float, ...]
+    groups: tuple[ScoreCounts, ...]
+
+
+@dataclass(frozen=True)
+class Abroca:
+    """Area between the ROC curves of a group and of everyone else, 0 to 1; None where a curve does not exist."""
+
+    group: str
+    rows: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Population:
     """The groups of a sensitive column, counted."""
 
@@ -204,7 +232,10 @@ class AttributeReport:
     significance: tuple[Significance, ...] = ()
     facets: tuple[Facet, ...] = ()
     reliability: tuple[Reliability, ...] = ()
+    """Empty where no scores were given, or where they are no chances."""
+    abroca: tuple[Abroca, ...] = ()
     """Empty where no scores were given."""
+    scores: ScoreBins | None = None
 
     @property
     def verdict(self) -> Verdict:

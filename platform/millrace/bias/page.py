@@ -1,128 +1,60 @@
-"""The page of a bias report: self-contained HTML with a table for every figure and charts of the leading ones."""
+"""The page of a bias report: one self-contained HTML file, one result, three levels of reading."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from millrace.bias import wording
+from millrace.bias.advice import recommendations, residual_risks
 from millrace.bias.catalogue import CATALOGUE
-from millrace.bias.charts import group_chart
-from millrace.bias.figures import MISSING, AttributeReport, Disparity, Facet, Measure
-from millrace.bias.report import BiasReport
-from millrace.pages import Chart, PageFacts, environment
+from millrace.bias.narrative import worst_subgroup
+from millrace.bias.script import SCRIPT, SCRIPT_SOURCE
+from millrace.bias.sections import SECTIONS, VIEWS
+from millrace.bias.views import LISTED, attribute_view, crossing_view
+from millrace.pages import environment
 
-CHART_LIMIT = 12
-"""Measures of one attribute that get a chart; beyond it only the leading one of each outcome does (page size)."""
-SENTENCES = 3
-"""Outcomes of one attribute that are told in words."""
-
-
-LISTED = 40
-"""Groups of a crossing, compared and not, that the page lists; the JSON has all."""
-CHARTED = 10
-"""Groups of a crossing that get a row of its chart: those with the lowest figures."""
-
-
-@dataclass(frozen=True)
-class _Figure:
-    measure: Measure
-    chart: Chart
-
-
-@dataclass(frozen=True)
-class _Section:
-    """A sensitive column. `at` is the JSON pointer (RFC 6901) of its part of the document."""
-
-    at: str
-    attribute: AttributeReport
-    deciding: Disparity
-    sentences: tuple[str, ...]
-    first: _Figure
-    others: tuple[_Figure, ...]
-    facets: tuple[tuple[int, Facet], ...]
-    """Facets of the first outcome, each with its place in the document."""
-
-
-@dataclass(frozen=True)
-class _Crossing:
-    at: str
-    attribute: AttributeReport
-    deciding: Disparity
-    chart: Chart
-    listed: tuple[int, ...]
-    """Places of the compared groups, the lowest figure first."""
-    suppressed: tuple[int, ...]
-    """Places of the groups that are not compared, the largest first."""
+if TYPE_CHECKING:
+    from millrace.bias.report import BiasReport
+    from millrace.pages import PageFacts
 
 
 def render_bias_page(report: BiasReport, *, facts: PageFacts) -> str:
-    """HTML of the report, without scripts and without anything from the network.
+    """HTML of the report, with one script of ours and nothing from the network; without scripts it is complete too.
 
-    One page serves labels and models, classification and regression.
+    One page serves labels and models, classification and regression. Every figure carries the JSON pointer under which
+    the report's document has it (`data-figure`).
     """
     template = environment("millrace.bias").get_template("bias.html")
+    # rendered without any escaping, as a browser takes it: it is ours, and the policy names its hash
+    script = Markup(SCRIPT)
     return template.render(
         report=report,
         facts=facts,
-        sections=[_section(report, place) for place in range(len(report.attributes))],
-        crossings=[_crossing(report, place) for place in range(len(report.crossings))],
+        contents=SECTIONS,
+        views=VIEWS,
+        attributes=[attribute_view(report, place) for place in range(len(report.attributes))],
+        crossings=[crossing_view(report, place) for place in range(len(report.crossings))],
+        worst=_worst(report),
+        recommendations=recommendations(report),
+        residual_risks=residual_risks(report),
+        valid_until=None if facts.created_at is None else facts.created_at + timedelta(days=report.policy.valid_days),
         catalogue=CATALOGUE,
         listed=LISTED,
-        missing=MISSING,
         policy=report.policy.document(),
         wording=wording,
+        script=script,
+        script_source=SCRIPT_SOURCE,
     )
 
 
-def _section(report: BiasReport, place: int) -> _Section:
-    attribute = report.attributes[place]
-    judged = [item for item in attribute.disparities if item.verdict is not None]
-    deciding = _deciding(attribute)
-    told = {item.outcome: item for item in reversed([deciding, *judged])}
-    figures = [
-        _Figure(measure, group_chart(attribute.attribute, measure, _of(attribute, measure)))
-        for measure in attribute.measures
-        if len(attribute.measures) <= CHART_LIMIT or measure.metric == attribute.measures[0].metric
-    ]
-    outcomes = {facet.outcome for facet in attribute.facets[:1]}
-    return _Section(
-        at=f"/attributes/{place}",
-        attribute=attribute,
-        deciding=deciding,
-        sentences=tuple(wording.sentence(attribute, item) for item in list(reversed(told.values()))[:SENTENCES]),
-        first=figures[0],
-        others=tuple(figures[1:]),
-        facets=tuple(entry for entry in enumerate(attribute.facets) if entry[1].outcome in outcomes),
-    )
-
-
-def _crossing(report: BiasReport, place: int) -> _Crossing:
-    crossing = report.crossings[place]
-    leading = crossing.measures[0]
-    order = sorted(
-        (index for index, item in enumerate(leading.values) if item.compared),
-        key=lambda index: (leading.values[index].value or 0.0, leading.values[index].group),
-    )
-    shown = tuple(leading.values[index] for index in order[:CHARTED])
-    without = [index for index, group in enumerate(crossing.groups) if not leading.values[index].compared]
-    return _Crossing(
-        at=f"/crossings/{place}",
-        attribute=crossing,
-        deciding=_deciding(crossing),
-        chart=group_chart(crossing.attribute, leading, _of(crossing, leading), shown=shown),
-        listed=tuple(order[:LISTED]),
-        suppressed=tuple(sorted(without, key=lambda index: (-crossing.groups[index].rows, index))),
-    )
-
-
-def _deciding(attribute: AttributeReport) -> Disparity:
-    judged = [item for item in attribute.disparities if item.verdict == attribute.verdict]
-    return judged[0] if judged else attribute.disparities[0]
-
-
-def _of(attribute: AttributeReport, measure: Measure) -> list[Disparity]:
+def _worst(report: BiasReport) -> list[object]:
+    """The worst subgroup of each search that is worse than chance would make it, in words."""
+    level = 1 - report.policy.confidence
     return [
-        item
-        for item in attribute.disparities
-        if item.outcome == measure.outcome and item.metric.startswith(measure.metric + "_")
+        worst_subgroup(search.subgroups[0], f"/searches/{place}/subgroups/0", search.metric)
+        for place, search in enumerate(report.searches)
+        if search.subgroups and search.subgroups[0].p <= level and search.outcome is None
     ]

@@ -30,6 +30,8 @@ JudgedMetric = Literal[
 JUDGED: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
 SHIPPED = ("four-fifths", "nyc-ll144", "strict")
 DEFAULT = "four-fifths"
+Frame = Literal["none", "US hiring", "NYC LL144", "EU AI Act", "credit"]
+"""Legal frame that the user chose; the figures are the same in all of them."""
 _FOLDER = Path(__file__).parent / "policies"
 
 SOURCES = {
@@ -72,6 +74,14 @@ class Policy(BaseModel):
     """What the policy is not, said plainly."""
     severity: Literal["warn", "error"]
     """What a failing verdict is for a gate: `error` holds back what comes after."""
+    frame: Frame = "none"
+    decision: str = Field("", max_length=500)
+    """What is decided, who is affected, what harm an error does, who answers for the report: said by the user."""
+    affected: str = Field("", max_length=500)
+    harm: str = Field("", max_length=500)
+    approver: str = Field("", max_length=200)
+    valid_days: int = Field(365, ge=1, le=3650)
+    """Days after which a report by this policy is out of date."""
     lines: dict[JudgedMetric, Line] = Field(min_length=1)
     confidence: float = Field(0.95, ge=0.5, lt=1)
     minimum_group: int = Field(30, ge=2)
@@ -112,6 +122,9 @@ class Policy(BaseModel):
         return {
             **{name: values[name] for name in ("name", "version", "title", "purpose", "limits", "severity")},
             "sha256": self.sha256,
+            "scope": {
+                name: values[name] for name in ("frame", "decision", "affected", "harm", "approver", "valid_days")
+            },
             "lines": {
                 metric: {"at": line.at, "better": better(metric), "source": line.source}
                 for metric, line in self.lines.items()

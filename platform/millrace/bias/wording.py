@@ -11,9 +11,9 @@ from millrace.contracts.stages import Verdict
 from millrace.pages import filters
 
 if TYPE_CHECKING:
-    from millrace.bias.figures import AttributeReport, Disparity, Significance, Unit
+    from millrace.bias.figures import AttributeReport, Significance, Unit
     from millrace.bias.policy import Policy
-    from millrace.bias.report import BiasReport, Subject
+    from millrace.bias.report import BiasReport
     from millrace.bias.verdicts import Better
 
 TITLES = {name: measure.title for name, measure in MEASURES.items()}
@@ -91,47 +91,6 @@ def practical(attribute: AttributeReport, test: Significance) -> Verdict | None:
         item.verdict
         for item in attribute.disparities
         if item.verdict is not None and item.outcome == test.outcome and item.metric.startswith(test.metric + "_")
-    )
-
-
-def frequencies(attribute: AttributeReport, subject: Subject) -> str:
-    """The leading rate in natural frequencies: of every 100 of the lowest and of the highest group, how many."""
-    measure = attribute.measures[0]
-    known = [item for item in measure.values if item.compared and item.value is not None]
-    if measure.metric != "selection_rate" or len(known) < 2:
-        return ""
-    ranked = sorted(known, key=lambda item: item.value or 0.0)
-    lowest, highest = ranked[0], ranked[-1]
-    what = "had the outcome" if subject == "label" else "were selected"
-    return (
-        f"Of every 100 in {filters.visible(lowest.group, 40)}, {(lowest.value or 0) * 100:.0f} {what}; "
-        f"of every 100 in {filters.visible(highest.group, 40)}, {(highest.value or 0) * 100:.0f}."
-    )
-
-
-def sentence(attribute: AttributeReport, item: Disparity) -> str:
-    """One disparity in a sentence: who is lowest, who is highest, how far apart, how sure."""
-    of = f" of {filters.visible(item.outcome, 40)}" if item.outcome else ""
-    if item.value is None or item.lowest is None or item.highest is None:
-        return f"{metric_title(item.metric)}{of} cannot be compared. {item.reason}"
-    distance = value_text(item.value, item.unit, distance=True)
-    interval = interval_text(item.low, item.high, item.unit, distance=True)
-    measure = next(
-        (
-            entry
-            for entry in attribute.measures
-            if entry.outcome == item.outcome and item.metric.startswith(entry.metric + "_")
-        ),
-        None,
-    )
-    if measure is None:
-        return f"{metric_title(item.metric)}{of} is {distance}, interval {interval}."
-    values = {entry.group: value_text(entry.value, measure.unit) for entry in measure.values}
-    kind = "Ratio" if item.unit == "ratio" else "Difference"
-    return (
-        f"{TITLES[measure.metric]}{of} is lowest for {filters.visible(item.lowest, 40)} ({values[item.lowest]}) "
-        f"and highest for {filters.visible(item.highest, 40)} ({values[item.highest]}). "
-        f"{kind}: {distance}, interval {interval}."
     )
 
 

@@ -30,6 +30,10 @@ class Mark:
     high: float | None = None
     tone: Tone = "accent"
     note: str = ""
+    at: str = ""
+    """JSON pointer of the object whose `value`, `low` and `high` these are, where a document has it."""
+    counts_at: str = ""
+    """JSON pointers of the counts in the note."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from millrace.api.outside_models import check_files, check_flavours
+from millrace.bias.script import SCRIPT_SOURCE, source_of
 from millrace.contracts.errors import UnsupportedFormat
 from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.task import StageRequest
@@ -81,13 +82,15 @@ def test_outside_workers_take_a_pipeline_to_its_end(client: TestClient, upload: 
     assert client.get("/xai-reports/ada/loans/loans/model_explanation/wizard/view").json()["field"] == "level"
 
 
-def test_a_report_page_runs_no_script_and_loads_nothing(client: TestClient, upload: Any, pump: Pump) -> None:
+def test_a_report_page_runs_no_script_but_ours_and_loads_nothing(client: TestClient, upload: Any, pump: Pump) -> None:
     one = _begin(client, upload, pump)
     report = client.post("/bias-reports", json=_bias(one)).json()
     answer = client.get(report["url"])
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    (scripts,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("script-src"))
+    assert scripts == [SCRIPT_SOURCE]
+    assert source_of("alert(1)") not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert client.get(report["json_url"]).json()["document"] == {"verdicts": []}
     assert client.get(f"/xai-reports/{report['report_id']}").status_code == 404

@@ -1,0 +1,114 @@
+"""ABROCA: the area between the ROC curves of a group and of everyone else.
+
+J. Gardner, C. Brooks, R. Baker 2019, "Evaluating the fairness of predictive student models through slicing analysis".
+It is never below 0, so chance alone lifts it, and more in small groups.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from millrace.bias.figures import Abroca
+from millrace.bias.resampling import percentiles, resample
+from millrace.bias.score_bins import count_scores
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from millrace.bias.groups import Grouping
+    from millrace.bias.policy import Policy
+
+    Curve = tuple[np.ndarray, np.ndarray]
+
+MOST_DRAWS = 500
+"""Resamples of a curve; their percentiles are steady by then, and each costs two curves."""
+
+
+def roc(scores: np.ndarray, positive: np.ndarray) -> Curve:
+    """False and true positive rates from (0, 0) to (1, 1), a point for each score; nan without either outcome."""
+    import numpy as np
+
+    if not len(scores):
+        return np.array([np.nan]), np.array([np.nan])
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], positive[order]
+    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
+    return _curve(np.cumsum(~hits)[last], np.cumsum(hits)[last])
+
+
+def area_between(first: Curve, second: Curve) -> float:
+    """∫ |TPR of the first - TPR of the second| over the false positive rate, the curves being straight between points.
+
+    0 to 1; nan where a curve does not exist.
+    """
+    import numpy as np
+
+    if not (np.isfinite(first[0]).all() and np.isfinite(second[0]).all()):
+        return float("nan")
+    knots = np.union1d(first[0], second[0])
+    left, width = knots[:-1], np.diff(knots)
+    # from inside each segment, where vertical steps leave no doubt
+    early, late = (
+        np.interp(left + share * width, *first) - np.interp(left + share * width, *second) for share in (0.25, 0.75)
+    )
+    start, stop = 1.5 * early - 0.5 * late, 1.5 * late - 0.5 * early
+    size = np.abs(start) + np.abs(stop)
+    crosses = start * stop < 0
+    height = np.where(crosses, (start**2 + stop**2) / np.where(size > 0, 2 * size, 1), size / 2)
+    return float((height * width).sum())
+
+
+def abroca_by_group(
+    scores: np.ndarray,
+    positive: np.ndarray,
+    grouping: Grouping,
+    chosen: np.ndarray,
+    *,
+    chances: bool,
+    policy: Policy,
+    seed: int,
+) -> tuple[Abroca, ...]:
+    """Every chosen group against everyone else, with the percentile interval of resampled counts of binned scores."""
+    import numpy as np
+
+    bins = count_scores(scores, positive, grouping, chances=chances)
+    table = np.array([[group.unfavourable, group.favourable] for group in bins.groups])
+    found = []
+    for group in np.flatnonzero(chosen).tolist():
+        inside = grouping.codes == group
+        value = area_between(roc(scores[inside], positive[inside]), roc(scores[~inside], positive[~inside]))
+        low = high = float("nan")
+        if np.isfinite(value):
+            sides = np.stack([table[group], table.sum(axis=0) - table[group]])
+            drawn = resample(sides, draws=min(policy.bootstraps, MOST_DRAWS), seed=seed)
+            areas = np.array([area_between(_of_bins(one[0]), _of_bins(one[1])) for one in drawn])
+            low, high = (float(limit[0]) for limit in percentiles(areas[:, None], policy.confidence))
+        known = np.isfinite(value)
+        found.append(
+            Abroca(
+                group=grouping.names[group],
+                rows=int(inside.sum()),
+                value=value if known else None,
+                low=min(low, value) if known and np.isfinite(low) else None,
+                high=max(high, value) if known and np.isfinite(high) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _of_bins(counts: np.ndarray) -> Curve:
+    import numpy as np
+
+    falling = counts[:, ::-1]
+    return _curve(np.cumsum(falling[0]), np.cumsum(falling[1]))
+
+
+def _curve(false: np.ndarray, true: np.ndarray) -> Curve:
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = [
+            np.concatenate([[0.0], side / side[-1]]) if len(side) else np.array([np.nan]) for side in (false, true)
+        ]
+    both = np.isfinite(rates[0]).all() and np.isfinite(rates[1]).all()
+    return (rates[0], rates[1]) if both else (np.array([np.nan]), np.array([np.nan]))

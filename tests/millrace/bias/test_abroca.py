@@ -1,0 +1,81 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from millrace.bias.abroca import area_between, roc
+from millrace.bias.groups import group_rows
+from millrace.bias.policy import shipped_policy
+from millrace.bias.predictions import measure_model_bias
+from millrace.bias.score_bins import count_scores
+from millrace.contracts.task import Answers
+
+UP = (np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0]))
+DIAGONAL = (np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+
+
+def _brute(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> float:
+    at = (np.arange(200_000) + 0.5) / 200_000
+    return float(np.abs(np.interp(at, *first) - np.interp(at, *second)).mean())
+
+
+def test_a_perfect_model_for_some_and_a_coin_for_others_are_half_apart() -> None:
+    assert area_between(UP, DIAGONAL) == area_between(DIAGONAL, UP) == pytest.approx(0.5)
+    assert area_between(UP, UP) == 0.0
+
+
+def test_curves_that_cross_do_not_cancel() -> None:
+    early = (np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.5, 1.0]))
+    late = (np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.5, 1.0]))
+    bent = (np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.9, 1.0]))
+    assert area_between(early, late) == pytest.approx(_brute(early, late), abs=1e-5)
+    assert area_between(early, bent) == pytest.approx(_brute(early, bent), abs=1e-5)
+    signed = float(np.trapezoid(early[1], early[0]) - np.trapezoid(bent[1], bent[0]))
+    assert area_between(early, bent) > abs(signed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=4, max_size=60))
+def test_the_curve_is_that_of_scikit_learn(rows: list[tuple[int, bool]]) -> None:
+    scores, positive = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
+    if positive.all() or not positive.any():
+        assert np.isnan(area_between(roc(scores, positive), DIAGONAL))
+        return
+    false, true, _ = roc_curve(positive, scores, drop_intermediate=False)
+    ours = roc(scores, positive)
+    assert np.allclose(ours[0], false)
+    assert np.allclose(ours[1], true)
+
+
+def test_a_group_is_set_against_everyone_else_with_an_interval() -> None:
+    rng = np.random.default_rng(0)
+    rows = 4_000
+    who, label = np.where(rng.random(rows) < 0.5, "a", "b"), rng.random(rows) < 0.5
+    scores = np.where(who == "a", np.where(label, 0.7, 0.3), 0.5) + rng.uniform(-0.25, 0.25, rows)
+    answers = Answers(target="got", task_type="classification", positive="true", sensitive=("who",))
+    (attribute,) = measure_model_bias(
+        label, scores > 0.5, pd.DataFrame({"who": who}), answers=answers, seed=0, scores=scores
+    ).attributes
+    one, other = attribute.abroca
+    areas = [roc_auc_score(label[who == name], scores[who == name]) for name in "ab"]
+    # the curve of a lies above everywhere: the area between is the difference of the areas below
+    assert one.value == pytest.approx(abs(areas[0] - areas[1]), abs=0.01)
+    assert one.value == pytest.approx(other.value)
+    assert one.low is not None
+    assert one.high is not None
+    assert 0 < one.low <= one.value <= one.high < 1
+
+
+@pytest.mark.parametrize("chances", [True, False])
+def test_binned_scores_hold_every_row_and_every_decision_at_their_edges(chances: bool) -> None:
+    rng = np.random.default_rng(1)
+    scores, positive = rng.random(500).round(3), rng.random(500) < 0.4
+    grouping = group_rows(pd.Series(np.where(rng.random(500) < 0.3, "a", None)), policy=shipped_policy())
+    bins = count_scores(scores, positive, grouping, chances=chances)
+    assert sum(sum(group.favourable) + sum(group.unfavourable) for group in bins.groups) == 500
+    for place in (0, len(bins.starts) // 2, len(bins.starts) - 1):
+        for index, group in enumerate(bins.groups):
+            wanted = (scores >= bins.starts[place]) & positive & (grouping.codes == index)
+            assert sum(group.favourable[place:]) == wanted.sum()
