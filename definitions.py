@@ -3,17 +3,20 @@
 from dagster import Definitions, in_process_executor
 
 from assets.governed import ASSETS
+from assets.streams import STREAM_ASSETS
 from jobs.governed import JOBS
+from jobs.streams import STREAM_JOBS
 from resources.kafka import KafkaResource
 from resources.mlflow import MlflowResource
 from resources.pages import PagesResource
 from resources.warehouse import WarehouseResource
 from sensors.governed import SENSORS
+from sensors.stream_supervisor import SUPERVISORS
 
 defs = Definitions(
-    assets=ASSETS,
-    jobs=JOBS,
-    sensors=SENSORS,
+    assets=[*ASSETS, *STREAM_ASSETS],
+    jobs=[*JOBS, *STREAM_JOBS],
+    sensors=[*SENSORS, *SUPERVISORS],
     # also for assets launched from the UI: each stage is one process
     executor=in_process_executor,
     resources={

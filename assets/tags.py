@@ -18,8 +18,15 @@ PAYLOAD = "millrace/payload"
 LANE = "millrace/lane"
 TRACE_PARENT = "traceparent"
 
+STREAM = "millrace/stream"
+SLOT = "millrace/slot"
+EPOCH = "millrace/epoch"
+GENERATION = "millrace/generation"
+
 STAGES_LANE = {LANE: "stages"}
 """Tag of runs that count against the limit of stages in dagster.yaml."""
+STREAMS_LANE = {LANE: "streams"}
+"""Tag of runs that count against the limit of streams in dagster.yaml."""
 
 
 def tags_of(request: StageRequest) -> dict[str, str]:

@@ -12,9 +12,12 @@ from dagster import AssetKey, DagsterInstance, Definitions, SensorDefinition
 
 import definitions
 from assets.governed import ASSETS
+from assets.streams import STREAM_ASSETS
 from jobs.governed import JOBS
+from jobs.streams import STREAM_JOBS
 from millrace.contracts.topics import Topics
 from millrace.quality.checks import CHECKS
+from millrace.streams.names import MOST_PROCESSES, STREAMS
 
 ROOT = Path(definitions.__file__).parent
 SNAPSHOT = Path(__file__).parent / "graph.json"
@@ -43,13 +46,22 @@ def graph() -> dict[str, object]:
             }
             for key in sorted(nodes.materializable_asset_keys)
         },
+        "external assets": {
+            spec.key.to_user_string(): {
+                "deps": sorted(one.asset_key.to_user_string() for one in spec.deps),
+                "group": spec.group_name,
+                "kinds": sorted(spec.kinds),
+                "owners": sorted(spec.owners),
+            }
+            for spec in STREAM_ASSETS
+        },
         "jobs": {
             job.name: sorted(
                 key.to_user_string() for key in repository.get_job(job.name).asset_layer.executable_asset_keys
             )
             for job in JOBS
         },
-        "job tags": {job.name: dict(job.tags or {}) for job in JOBS},
+        "job tags": {job.name: dict(job.tags or {}) for job in (*JOBS, *STREAM_JOBS)},
         "sensors": {
             one.name: {
                 "status": one.default_status.value,
@@ -72,13 +84,12 @@ def test_everything_loads():
 
 
 def test_every_asset_has_a_sentence_an_owner_a_group_and_a_code_version():
-    for asset in ASSETS:
-        for spec in asset.specs:
-            assert spec.description
-            assert spec.description.endswith(".")
-            assert spec.owners
-            assert spec.group_name
-            assert spec.code_version
+    for spec in [*(spec for asset in ASSETS for spec in asset.specs), *STREAM_ASSETS]:
+        assert spec.description
+        assert spec.description.endswith(".")
+        assert spec.owners
+        assert spec.group_name
+        assert spec.code_version
 
 
 def test_every_check_of_the_vocabulary_is_there_by_partition():
@@ -90,7 +101,7 @@ def test_every_check_of_the_vocabulary_is_there_by_partition():
 
 def test_stages_run_in_one_process_and_are_never_retried_by_dagster():
     repository = definitions.defs.get_repository_def()
-    for job in JOBS:
+    for job in (*JOBS, *STREAM_JOBS):
         resolved = repository.get_job(job.name)
         assert resolved.executor_def.name == "in_process"
         assert resolved.op_retry_policy is None
@@ -102,8 +113,13 @@ def test_sensors_start_running_and_are_looked_at_every_time():
     for sensor in definitions.defs.get_repository_def().sensor_defs:
         assert isinstance(sensor, SensorDefinition)
         assert sensor.default_status.value == "RUNNING"
-        # zero means thirty seconds to Dagster
-        assert sensor.minimum_interval_seconds == 1
+        # zero means thirty seconds to Dagster; the supervisor answers for restarts within thirty, not for events
+        assert sensor.minimum_interval_seconds == (4 if sensor.name.endswith("_supervisor") else 1)
+
+
+def test_each_stream_is_known_to_the_command_line_and_has_a_job_in_the_lane_of_streams():
+    assert {job.name for job in STREAM_JOBS} == set(STREAMS)
+    assert all(job.tags["millrace/lane"] == "streams" for job in STREAM_JOBS)
 
 
 def test_definitions_stay_short():
@@ -164,6 +180,7 @@ def test_the_instance_takes_runs_from_the_queue_at_once_with_lanes_of_their_own(
     assert {lane["value"] for lane in lanes} == {"stages", "streams"}
     # the three levels of an explanation run side by side
     assert next(lane["limit"] for lane in lanes if lane["value"] == "stages") >= 3
+    assert next(lane["limit"] for lane in lanes if lane["value"] == "streams") >= MOST_PROCESSES
     assert all(job.tags["millrace/lane"] == "stages" for job in JOBS)
 
 

@@ -69,6 +69,23 @@ class Settings(BaseSettings):
     xai_trigger_topic: str = Field(Topics.xai_trigger, alias="KAFKA_XAI_TRIGGER_TOPIC")
     """Topic that starts explanations."""
 
+    events_topic: str = Field(Topics.events_raw, alias="MILLRACE_EVENTS_TOPIC")
+    """Topic of the events whose text is scored."""
+    scored_topic: str = Field(Topics.events_scored, alias="MILLRACE_SCORED_TOPIC")
+    """Topic of the scored events."""
+    stream_prefix: str = Field("millrace", alias="MILLRACE_STREAM_PREFIX", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """First part of streams' consumer groups and transactional ids; of each platform on a cluster its own."""
+    stream_guarantee: Literal["exactly_once", "at_least_once"] = Field(
+        "exactly_once", alias="MILLRACE_STREAM_GUARANTEE"
+    )
+    """Whether a stream's outputs and offsets are one transaction, or outputs are sent first and may come twice."""
+    stream_interval_ms: int = Field(100, alias="MILLRACE_STREAM_INTERVAL_MS", ge=1, le=5000)
+    """Longest time in milliseconds that a stream gathers records for one transaction; readers see outputs after it."""
+    stream_checkpoint_seconds: float = Field(30.0, alias="MILLRACE_STREAM_CHECKPOINT_SECONDS", ge=1, le=3600)
+    """Seconds between two observations that a running stream leaves in Dagster."""
+    stream_hours: float = Field(6.0, alias="MILLRACE_STREAM_HOURS", gt=0, le=168)
+    """Hours after which a stream's process is replaced by a new one, which loads the code anew."""
+
     host: str = Field("127.0.0.1", alias="MILLRACE_HOST")
     """Address that the API binds to; any but loopback needs MILLRACE_API_TOKENS."""
     api_port: Port = Field(8000, alias="MILLRACE_API_PORT", ge=1, le=65535)
@@ -173,6 +190,8 @@ class Settings(BaseSettings):
             xai_trigger=self.xai_trigger_topic,
             documents=self.llm_input_topic,
             llm_results=self.llm_output_topic,
+            events_raw=self.events_topic,
+            events_scored=self.scored_topic,
         )
 
     @property

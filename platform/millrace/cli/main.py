@@ -2,7 +2,7 @@
 
 import typer
 
-from millrace.cli import dlq, lineage, llm, pipeline, platform_commands, report, topics
+from millrace.cli import dlq, lineage, llm, pipeline, platform_commands, report, stream, topics
 from millrace.cli.bias import bias
 from millrace.cli.run import run
 
@@ -26,6 +26,7 @@ app.command("env", rich_help_panel="The platform on this machine")(platform_comm
 app.add_typer(pipeline.app, name="pipeline", rich_help_panel="Pipelines and results")
 app.add_typer(report.app, name="report", rich_help_panel="Pipelines and results")
 app.add_typer(lineage.app, name="lineage", rich_help_panel="Pipelines and results")
+app.add_typer(stream.app, name="stream", rich_help_panel="Streams")
 app.add_typer(llm.app, name="llm", rich_help_panel="Streams")
 app.add_typer(topics.app, name="topics", rich_help_panel="Kafka")
 app.add_typer(dlq.app, name="dlq", rich_help_panel="Kafka")

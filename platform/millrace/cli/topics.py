@@ -15,7 +15,7 @@ app = typer.Typer(help="Create and list the Kafka topics.", no_args_is_help=True
 @app.command()
 @guarded
 def create(as_json: Json = False) -> None:
-    """Create the topics of the chain and their dead-letter topics; those that are there stay as they are."""
+    """Create the topics of chain and streams with their dead-letter topics; those that are there stay as they are."""
     from millrace.kafka.topics import create_topics
 
     settings = _settings()
@@ -32,7 +32,7 @@ def create(as_json: Json = False) -> None:
 @app.command("list")
 @guarded
 def list_(as_json: Json = False) -> None:
-    """List the topics of the broker, and say which of the chain are missing."""
+    """List the topics of the broker, and say which of ours are missing."""
     from millrace.cli.tables import plain_table
     from millrace.kafka.topics import list_topics
 

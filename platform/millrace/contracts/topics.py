@@ -1,4 +1,4 @@
-"""Topic names of the governed chain and the headers that travel beside the payloads."""
+"""Topic names and the headers that travel beside the payloads."""
 
 from dataclasses import dataclass
 
@@ -43,6 +43,8 @@ class Topics:
     xai_trigger: str = "xai-trigger-events"
     documents: str = "financial-documents"
     llm_results: str = "llm-results"
+    events_raw: str = "events.raw"
+    events_scored: str = "events.scored"
 
     def triggers(self) -> tuple[str, str, str]:
         """The topics that Kafka sensors turn into runs."""
@@ -56,10 +58,21 @@ class Topics:
         """The topics of the document processor: documents, their dead letters, results."""
         return (self.documents, dead_letter_topic(self.documents), self.llm_results)
 
+    def streams(self) -> tuple[str, ...]:
+        """The topics of long-running streams."""
+        return (self.events_raw, self.events_scored)
+
+    def chain(self) -> tuple[str, ...]:
+        """Every topic of the governed chain with its dead-letter topic: what may not be lost with one machine."""
+        return _with_dead_letters((*self.for_conductor(), *self.triggers()))
+
     def all(self) -> tuple[str, ...]:
-        """Every topic of the chain with its dead-letter topic."""
-        names = (*self.for_conductor(), *self.triggers())
-        return (*names, *(dead_letter_topic(name) for name in names))
+        """Every topic with its dead-letter topic."""
+        return (*self.chain(), *_with_dead_letters(self.streams()))
+
+
+def _with_dead_letters(names: tuple[str, ...]) -> tuple[str, ...]:
+    return (*names, *(dead_letter_topic(name) for name in names))
 
 
 def dead_letter_topic(topic: str) -> str:

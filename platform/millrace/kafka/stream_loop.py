@@ -19,7 +19,7 @@ from millrace.kafka.jobs import Job, Settled, settle, work_on
 from millrace.kafka.presence import Presence
 from millrace.kafka.processor import Processor
 from millrace.kafka.stream_options import Step, StreamOptions, Totals
-from millrace.kafka.waiting import place_of
+from millrace.kafka.waiting import Place, place_of
 from millrace.kafka.worker import Worker
 from millrace.settings import Settings
 
@@ -72,7 +72,15 @@ class StreamLoop:
         self._failing_since: float | None = None
         self._shutdown = math.inf
         self._wanted: int | None = None
+        self._committed: dict[Place, int] = {}
         self.totals = Totals()
+        self.committed_at: float | None = None
+        """Monotonic time of the last commit; None before the first."""
+
+    @property
+    def committed(self) -> dict[Place, int]:
+        """Next offset of each partition that this run has committed. May be read from any thread."""
+        return dict(self._committed)
 
     def run(
         self, *, count: int | None = None, timeout: float | None = None, stop: threading.Event | None = None
@@ -212,6 +220,9 @@ class StreamLoop:
             return False
         self._failing_since = None
         self._presence.seen()
+        # a new dictionary: another thread may be reading the one before
+        self._committed = self._committed | dict(settled.ends)
+        self.committed_at = time.monotonic()
         self.totals = replace(
             self.totals,
             records=self.totals.records + settled.records,

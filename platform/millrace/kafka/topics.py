@@ -29,7 +29,7 @@ class TopicFacts:
 
 
 def create_topics(settings: Settings, names: Iterable[str] | None = None) -> list[str]:
-    """Creates the named topics (default: all of the chain with their dead letters) that are not there.
+    """Creates the named topics (default: every topic with its dead letters) that are not there.
 
     Gives the names that were created; topics that exist are left as they are.
 
@@ -115,7 +115,7 @@ def _config(settings: Settings, name: str) -> dict[str, str]:
     dead = name.endswith(DEAD_LETTER_SUFFIX)
     hours = settings.retention_hours * (_DEAD_LETTER_RETENTION_FACTOR if dead else 1)
     # our own broker is a single replica, and the outbox forgets what was acknowledged: each batch goes to the disk
-    durable = {"flush.messages": "1"} if settings.mode == "LOCAL_SIM" and name in settings.topics.all() else {}
+    durable = {"flush.messages": "1"} if settings.mode == "LOCAL_SIM" and name in settings.topics.chain() else {}
     return {
         **durable,
         "retention.ms": str(hours * _HOUR_MS),

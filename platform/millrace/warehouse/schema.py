@@ -337,3 +337,40 @@ class Webhook(Table):
     user_id: Mapped[str] = mapped_column(String(64))
     url: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
+
+
+class Stream(Table):
+    """A long-running job: how many of its processes are wanted, and why it is halted where it is."""
+
+    __tablename__ = "streams"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    wanted: Mapped[int]
+    epoch: Mapped[int]
+    """Raised by every start and restart; a process of an older epoch ends at its next beat."""
+    halted: Mapped[str | None] = mapped_column(Text)
+    """The error that a restart cannot cure; no process is started until a person starts the stream again."""
+    pinned: Mapped[dict[str, Any] | None]
+    """What was chosen once and stays over restarts, such as the model."""
+    ended_runs: Mapped[list[Any]]
+    """Runs that a person ended in Dagster and that were taken off the wanted number."""
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(String(160))
+
+
+class StreamMember(Table):
+    """A process of a stream: the last one that had the slot."""
+
+    __tablename__ = "stream_members"
+    stream: Mapped[str] = mapped_column(ForeignKey("streams.name"), primary_key=True)
+    slot: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(64))
+    epoch: Mapped[int]
+    pid: Mapped[int]
+    host: Mapped[str] = mapped_column(String(255))
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(Text)
+    """How it ended, in words; None while it lives or when it was killed."""
+    checkpoint: Mapped[dict[str, Any] | None]
+    """`streams.checkpoint.Checkpoint` as JSON, the newest."""

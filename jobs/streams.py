@@ -1,0 +1,28 @@
+"""The jobs of streams. Another stream is one more entry here, in `millrace.streams.names` and in assets/streams.py."""
+
+from typing import TYPE_CHECKING
+
+from assets.streams import EVENTS_SCORED
+from jobs.stream_job import StreamJob, define_stream_job
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
+    from millrace.streams.work import StreamWork
+    from millrace.warehouse.store import Warehouse
+
+
+def _scoring(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":
+    from millrace.streams.scoring.work import scoring_work
+    from millrace.text.vader import VaderScorer
+
+    return scoring_work(settings, VaderScorer(), slot=slot)
+
+
+SCORE_EVENTS = StreamJob(
+    name="score_events",
+    asset=EVENTS_SCORED.key.to_user_string(),
+    description="Scores the text of each event of events.raw, exactly once, and writes it to events.scored.",
+    build=_scoring,
+)
+
+STREAM_JOBS = tuple(define_stream_job(stream) for stream in (SCORE_EVENTS,))

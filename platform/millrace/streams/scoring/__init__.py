@@ -1,0 +1,1 @@
+"""Scoring events: the text of each gets a label."""

@@ -1,0 +1,75 @@
+"""The step of `score_events`: raw events in, scored events or the reason why not."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from millrace.contracts.errors import BadInput, TooLarge
+from millrace.contracts.events import MAX_EVENT_BYTES, now
+from millrace.contracts.scoring import RawEvent, Score, Scorer, moment_text
+from millrace.kafka.processor import Output, Result
+from millrace.kafka.records import Record
+
+
+class ScoringStep:
+    """Scores a batch's texts in one call. Outputs keep their record's key, so that a user's stay in order."""
+
+    def __init__(self, scorer: Scorer, *, topic: str) -> None:
+        self._scorer = scorer
+        self._topic = topic
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Result]:
+        """A scored event per record, or BadInput for one that is none."""
+        read = [_read(record) for record in batch]
+        scores = iter(self._scorer.score([event.text for event in read if isinstance(event, RawEvent)]))
+        at = moment_text(now())
+        return [
+            event if isinstance(event, BadInput) else (self._output(record, event, next(scores), at),)
+            for record, event in zip(batch, read, strict=True)
+        ]
+
+    def facts(self) -> Mapping[str, Any]:
+        """The model."""
+        return {"model": self._scorer.name, "model_version": self._scorer.version}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _output(self, record: Record, event: RawEvent, score: Score, at: str) -> Output:
+        place = record.coordinates
+        # ScoredEvent as a dictionary: building the model would cost as much as a short text's score
+        payload = {
+            "event_id": event.event_id,
+            "ts": moment_text(event.ts),
+            "user_id": event.user_id,
+            "channel": event.channel,
+            "lang": event.lang,
+            "text": event.text,
+            "sentiment": score.label,
+            "sentiment_score": round(score.value, 6),
+            "ai_model": self._scorer.name,
+            "ai_ts": at,
+            "label_scores": {label: round(value, 6) for label, value in score.labels.items()},
+            "score_kind": self._scorer.kind,
+            "model_version": self._scorer.version,
+            "source": place.to_json(),
+        }
+        return Output(self._topic, json.dumps(payload, ensure_ascii=False).encode("utf-8"), record.key)
+
+
+def _read(record: Record) -> RawEvent | BadInput:
+    value = record.value
+    if len(value) > MAX_EVENT_BYTES:
+        return TooLarge(f"event of {len(value)} bytes", field="payload", remedy=f"send at most {MAX_EVENT_BYTES} bytes")
+    try:
+        return RawEvent.model_validate_json(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "payload"
+        return BadInput(
+            f"event: {field}: {first['msg']}",
+            field=field,
+            remedy="send the payload that events.raw.schema.json describes",
+        )

@@ -1,0 +1,79 @@
+"""A stream's job on the session's broker, with a home and a Dagster instance of the test's own."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from dagster import DagsterInstance
+
+from millrace import settings as environment
+from millrace.kafka.clients import producer_config
+from millrace.kafka.topics import create_topics
+from millrace.settings import Settings
+from millrace.warehouse.store import Warehouse, open_warehouse
+
+
+@pytest.fixture
+def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings as the environment has them."""
+    mark = uuid.uuid4().hex[:8]
+    values = {
+        "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA_PORT": str(broker_settings.kafka_port),
+        "MILLRACE_EVENTS_TOPIC": f"raw-{mark}", "MILLRACE_SCORED_TOPIC": f"out-{mark}",
+        "MILLRACE_STREAM_PREFIX": mark, "MILLRACE_STREAM_CHECKPOINT_SECONDS": "1",
+        "MILLRACE_TOPIC_PARTITIONS": "2",
+    }  # fmt: skip
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    settings = environment.load()
+    create_topics(settings, [name + end for name in settings.topics.streams() for end in ("", ".dlq")])
+    return settings
+
+
+@pytest.fixture
+def warehouse(live: Settings) -> Iterator[Warehouse]:
+    opened = open_warehouse(live, migrate=True)
+    yield opened
+    opened.engine.dispose()
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with DagsterInstance.from_config(str(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+def send(live: Settings) -> Callable[..., None]:
+    """`send(20)` puts so many events on the raw topic; bytes are sent as they are."""
+
+    def put(*what: int | bytes) -> None:
+        producer = Producer(producer_config(live))
+        for one in what:
+            values = [one] if isinstance(one, bytes) else [
+                json.dumps({"event_id": str(n), "ts": "2026-01-01T00:00:00Z", "user_id": str(n), "text": "good"})
+                for n in range(one)
+            ]  # fmt: skip
+            for value in values:
+                producer.produce(live.events_topic, value)
+        assert producer.flush(20) == 0
+
+    return put
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    def wait(condition: Callable[[], object], *, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not true within {seconds} s"
+            time.sleep(0.05)
+
+    return wait

@@ -1,0 +1,124 @@
+"""The job of score_events as Dagster runs it, in this process."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from dagster import AssetKey
+
+import definitions
+from assets.tags import EPOCH, SLOT
+from millrace.kafka.lag import lag_of
+from millrace.streams.members import members_of
+from millrace.streams.names import group_of
+from millrace.streams.wanted import start, stop, wanted_of
+
+pytestmark = pytest.mark.broker
+
+STREAM = "score_events"
+
+
+@pytest.fixture
+def execute(instance):
+    """Runs the job in this thread, as a run that the supervisor requested unless `tags` says otherwise."""
+
+    def run(tags=None):
+        tags = {SLOT: "0", EPOCH: "1"} if tags is None else tags
+        return definitions.defs.get_job_def(STREAM).execute_in_process(
+            instance=instance, tags=tags, raise_on_error=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def later(wait_for):
+    """`later(condition, act)` acts in another thread when the condition holds, after 2 s more; joined in the end."""
+    threads = []
+
+    def when(condition, act):
+        def work():
+            try:
+                wait_for(condition)
+                time.sleep(2)
+            finally:
+                act()
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+
+    yield when
+    for thread in threads:
+        thread.join(60)
+
+
+def observations(instance):
+    records = instance.fetch_observations(AssetKey("events_scored"), limit=100, ascending=True).records
+    return [record.event_log_entry.asset_observation for record in records]
+
+
+def behind(live):
+    return sum(one.records for one in lag_of(live, group_of(live, STREAM), [live.events_topic]))
+
+
+def test_a_stop_ends_the_run_in_success_with_its_checkpoints_seen(live, warehouse, instance, execute, later, send):
+    send(50, b"no event")
+    start(warehouse, STREAM, processes=1, actor="a")
+    later(lambda: members_of(warehouse, STREAM) and behind(live) == 0, lambda: stop(warehouse, STREAM, actor="ada"))
+    result = execute()
+    assert result.success
+    seen = observations(instance)
+    assert len(seen) >= 2
+    last = {name: value.value for name, value in seen[-1].metadata.items()}
+    assert (last["records in all"], last["outputs in all"], last["dead letters in all"]) == (51, 50, 1)
+    assert sum(last["offsets"].values()) == 51
+    assert (last["model"], last["model version"][:3]) == ("vader", "3.3")
+    assert any("lag records" in one.metadata for one in seen)
+    assert "end to end" in last["latency"]
+    (member,) = members_of(warehouse, STREAM)
+    assert (member.outcome, member.alive) == ("0 processes are wanted by ada", False)
+    assert member.checkpoint["totals"]["records"] == 51
+
+
+def test_an_interrupt_commits_what_is_in_work_and_goes_on_up(live, warehouse, instance, execute, later, send):
+    send(30)
+    start(warehouse, STREAM, processes=1, actor="a")
+    moment = []
+
+    def interrupt():
+        moment.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    later(lambda: members_of(warehouse, STREAM) and behind(live) == 0, interrupt)
+    assert not execute().success
+    assert time.monotonic() - moment[0] < 10
+    (member,) = members_of(warehouse, STREAM)
+    assert member.outcome.startswith("interrupted: DagsterExecutionInterruptedError")
+    assert observations(instance)[-1].metadata["records in all"].value == 30
+    # what a person ends in Dagster is counted off by the supervisor, who knows that it was a person
+    assert wanted_of(warehouse, STREAM).wanted == 1
+
+
+def test_a_launch_by_hand_takes_a_slot_and_is_wanted(live, warehouse, instance, execute, later):
+    later(lambda: members_of(warehouse, STREAM), lambda: stop(warehouse, STREAM, actor="a"))
+    result = execute(tags={})
+    assert result.success
+    run = instance.get_run_by_id(result.run_id)
+    assert (run.tags[SLOT], run.tags[EPOCH]) == ("0", "1")
+    assert wanted_of(warehouse, STREAM).epoch == 1
+
+
+def test_too_many_dead_letters_halt_the_stream_with_a_clear_alarm(live, warehouse, instance, execute, send):
+    send(*[b"garbage"] * 300)
+    start(warehouse, STREAM, processes=1, actor="a")
+    result = execute()
+    assert not result.success
+    halted = wanted_of(warehouse, STREAM)
+    assert "dead letters, above the limit of 50%" in halted.halted
+    assert "millrace dlq list" in halted.halted
+    assert (halted.wanted, halted.running) == (1, 0)
+    failure = next(one for one in result.all_events if one.is_step_failure).event_specific_data.user_failure_data
+    assert "dead letters" in failure.description
+    assert failure.metadata["error"].value == "too-many-dead-letters"

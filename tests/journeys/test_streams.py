@@ -1,0 +1,93 @@
+"""A stream on the whole platform: asked for, seen, killed, ended from Dagster's pages, and nothing lost on the way."""
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+pytestmark = [pytest.mark.slow, pytest.mark.broker, pytest.mark.timeout(400)]
+
+_RUNS = """query { runsOrError(filter: {pipelineName: "score_events"}) { ... on Runs { results { runId status } } } }"""
+_TERMINATE = """mutation($ids: [String!]!) { terminateRuns(runIds: $ids, terminatePolicy: SAFE_TERMINATE)
+    { __typename ... on PythonError { message } } }"""
+_OBSERVED = """query { assetOrError(assetKey: {path: ["events_scored"]})
+    { ... on Asset { assetObservations(limit: 50) {
+     metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
+
+
+def _send(platform: Any, numbers: range) -> None:
+    producer = Producer({"bootstrap.servers": platform.bootstrap, "enable.idempotence": True})
+    for number in numbers:
+        event = {"event_id": str(number), "ts": "2026-01-01T00:00:00Z", "user_id": str(number % 9), "text": "I love it"}
+        producer.produce("events.raw", json.dumps(event), event["user_id"])
+    assert producer.flush(30) == 0
+
+
+def _scored(platform: Any) -> list[str]:
+    """Ids of all scored events, each as often as a reader of committed records sees it."""
+    consumer = Consumer(
+        {"bootstrap.servers": platform.bootstrap, "group.id": "journey", "isolation.level": "read_committed",
+         "enable.partition.eof": True, "enable.auto.commit": False}
+    )  # fmt: skip
+    found = []
+    for partition in consumer.list_topics("events.scored", timeout=20).topics["events.scored"].partitions:
+        consumer.assign([TopicPartition("events.scored", partition, OFFSET_BEGINNING)])
+        while True:
+            message = consumer.poll(5)
+            assert message is not None
+            if message.error() is None:
+                found.append(json.loads(message.value())["event_id"])
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                break
+    consumer.close()
+    return found
+
+
+def _member(platform: Any) -> dict[str, Any]:
+    streams = platform.command("stream", "list", "--json").json()["streams"]
+    stream = next(one for one in streams if one["stream"] == "score_events")
+    return (stream["members"] or [{"alive": False, "pid": None}])[0] | {"wanted": stream["wanted"]}
+
+
+def _runs(platform: Any) -> dict[str, str]:
+    return {one["runId"]: one["status"] for one in platform.graphql(_RUNS)["runsOrError"]["results"]}
+
+
+def test_a_stream_survives_a_kill_and_ends_when_it_is_told_to(platform: Any, waits: Any) -> None:
+    assert _member(platform)["wanted"] == 0
+    assert platform.command("stream", "start", "--json").json()["wanted"] == 1
+    waits(lambda: _member(platform)["alive"], "a process of the stream", seconds=60)
+    _send(platform, range(300))
+    waits(lambda: len(_scored(platform)) >= 300, "300 scored events")
+
+    # killed: another one comes by itself, and takes up where this one stopped
+    killed = _member(platform)["pid"]
+    os.kill(killed, signal.SIGKILL)
+    _send(platform, range(300, 600))
+    began = time.monotonic()
+    waits(lambda: _member(platform)["alive"] and _member(platform)["pid"] != killed, "its successor")
+    assert time.monotonic() - began < 30
+    waits(lambda: len(_scored(platform)) >= 600, "600 scored events")
+
+    # terminated as Dagster's page does it
+    (live,) = [run_id for run_id, status in _runs(platform).items() if status == "STARTED"]
+    _send(platform, range(600, 700))
+    began = time.monotonic()
+    platform.graphql(_TERMINATE, ids=[live])
+    waits(lambda: _runs(platform)[live] == "CANCELED", "CANCELED")
+    assert time.monotonic() - began < 10
+    waits(lambda: _member(platform)["wanted"] == 0, "that it stays ended")
+    observed = platform.graphql(_OBSERVED)["assetOrError"]["assetObservations"]
+    assert any(one["label"] == "records in all" for seen in observed for one in seen["metadataEntries"])
+
+    # started again, and stopped from the command line
+    platform.command("stream", "start")
+    waits(lambda: len(_scored(platform)) >= 700, "700 scored events")
+    platform.command("stream", "stop")
+    waits(lambda: not _member(platform)["alive"], "the end")
+    waits(lambda: set(_runs(platform).values()) == {"FAILURE", "CANCELED", "SUCCESS"}, "a SUCCESS")
+    assert sorted(_scored(platform), key=int) == [str(number) for number in range(700)]
