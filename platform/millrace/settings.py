@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     conductor_port: Port = Field(9108, alias="MILLRACE_CONDUCTOR_PORT", ge=1, le=65535)
     """Port of the conductor's health and metrics."""
 
+    llm_host: str = Field("127.0.0.1", alias="MILLRACE_LLM_HOST")
+    """Address that the document processor's health and metrics bind to; they have no users and no secrets."""
     llm_port: Port = Field(9111, alias="MILLRACE_LLM_PORT", ge=1, le=65535)
     """Port of the document processor's health and metrics; further processes of the group take the ports after it."""
 

@@ -6,7 +6,6 @@ import sys
 import threading
 
 from millrace.conductor.control import DagsterRunControl
-from millrace.conductor.health import HealthServer, Readiness
 from millrace.conductor.metrics import Metrics
 from millrace.conductor.service import Conductor
 from millrace.conductor.sweep import Sweep
@@ -16,6 +15,7 @@ from millrace.contracts.errors import CannotReach, MillraceError, TransientError
 from millrace.kafka.consumer import ConsumerLoop
 from millrace.kafka.records import Record
 from millrace.kafka.topics import create_topics
+from millrace.pages.health import HealthServer, Readiness
 from millrace.settings import Settings, load
 from millrace.warehouse.relay import Relay
 from millrace.warehouse.store import Warehouse, open_warehouse
@@ -53,7 +53,10 @@ def serve(settings: Settings, stop: threading.Event) -> int:
         return 0
     metrics, readiness = Metrics(warehouse), Readiness("warehouse", "broker")
     readiness.set("warehouse", True)
-    health = HealthServer("127.0.0.1", settings.conductor_port, registry=metrics.registry, readiness=readiness)
+    health = HealthServer(
+        "127.0.0.1", settings.conductor_port,
+        registry=metrics.registry, readiness=readiness, setting="MILLRACE_CONDUCTOR_PORT",
+    )  # fmt: skip
     conductor, runs = Conductor(warehouse, settings), DagsterRunControl(settings.dagster_url)
     webhooks = Webhooks(warehouse, settings)
     sweep = Sweep(conductor, warehouse, runs)

@@ -62,7 +62,9 @@ class _Sender:
         self._on_step = on_step
         self._failed: KafkaError | None = None
         self._broken = False
-        config: ClientConfig = producer_config(settings, linger_ms=5, retry_backoff_max_ms=100, **extra)
+        config: ClientConfig = producer_config(
+            settings, linger_ms=5, retry_backoff_max_ms=100, compression_type=options.compression, **extra
+        )
         callbacks: dict[str, Any] = {"on_delivery": self._delivered, "delivery.report.only.error": True}
         self._config = {**config, **callbacks}
         self._producer: Producer = Producer(self._config)

@@ -29,6 +29,8 @@ class StreamOptions:
     slot: int = 0
     """Which of the group's processes this is. Two that run at once have different slots; a restart keeps its own."""
     guarantee: Guarantee = "exactly_once"
+    compression: Literal["none", "gzip"] = "none"
+    """Of the outputs, by batch."""
     interval: float = 0.1
     """Longest time that records are gathered for one transaction; what readers wait for at most, beside the step."""
     batch_records: int = 10_000

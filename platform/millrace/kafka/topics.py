@@ -120,7 +120,8 @@ def _config(settings: Settings, name: str) -> dict[str, str]:
         **durable,
         "retention.ms": str(hours * _HOUR_MS),
         "max.message.bytes": str(LARGEST_DEAD_LETTER_BYTES if dead else LARGEST_MESSAGE_BYTES),
-        "compression.type": "producer",
+        # documents are long texts, and whoever sends them may not compress
+        "compression.type": "gzip" if name in settings.topics.for_documents() else "producer",
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -235,3 +236,49 @@ def analyse_once(llm_settings, run_async, at):
         return run_async(one())
 
     return once
+
+
+@pytest.fixture
+def background() -> Iterator[Callable[[Callable[[threading.Event], None]], threading.Event]]:
+    """Runs functions of a stop event in threads; the end of the test stops them and raises what they raised."""
+    running: list[tuple[threading.Thread, threading.Event, list[BaseException]]] = []
+
+    def run(work: Callable[[threading.Event], None]) -> threading.Event:
+        stop, raised = threading.Event(), []
+
+        def guarded() -> None:
+            try:
+                work(stop)
+            except BaseException as error:  # noqa: BLE001 (handed to the test's thread below)
+                raised.append(error)
+
+        thread = threading.Thread(target=guarded)
+        thread.start()
+        running.append((thread, stop, raised))
+        return stop
+
+    yield run
+    for thread, stop, raised in running:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+        if raised:
+            raise raised[0]
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not true within {seconds} s"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The conductor's HTTP face: /health/live, /health/ready and /metrics."""
+"""The HTTP face of a process without pages: /health/live, /health/ready and /metrics."""
 
 import json
 import threading
@@ -41,14 +41,21 @@ class _Handler(WSGIRequestHandler):
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    # a second conductor on the port must fail, not share it
+    # a second process on the port must fail, not share it
     allow_reuse_port = False
 
 
 class HealthServer:
     """Serves on a thread of its own until closed."""
 
-    def __init__(self, host: str, port: int, *, registry: CollectorRegistry, readiness: Readiness) -> None:
+    def __init__(
+        self, host: str, port: int, *, registry: CollectorRegistry, readiness: Readiness, setting: str
+    ) -> None:
+        """Serves at once; `setting` names the variable that moves the port.
+
+        Raises:
+            CannotReach: the port is taken.
+        """
         metrics = make_wsgi_app(registry)
 
         def app(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -69,9 +76,9 @@ class HealthServer:
             self._server = _Server((host, port), _Handler)
         except OSError as error:
             raise CannotReach(
-                f"port {port} of the conductor is taken ({error.strerror})",
-                field="MILLRACE_CONDUCTOR_PORT",
-                remedy="set MILLRACE_CONDUCTOR_PORT to a free port",
+                f"port {port} is taken ({error.strerror})",
+                field=setting,
+                remedy=f"set {setting} to a free port",
             ) from error
         self._server.set_app(app)
         self.port: int = self._server.server_port
