@@ -65,9 +65,9 @@ class BiasReport:
             {
                 "attribute": attribute.attribute,
                 "metric": item.name,
-                "value": _plain(item.value),
-                "low": _plain(item.low),
-                "high": _plain(item.high),
+                "value": plain(item.value),
+                "low": plain(item.low),
+                "high": plain(item.high),
                 "verdict": item.verdict,
             }
             for attribute in (*self.attributes, *self.crossings)
@@ -92,8 +92,8 @@ class BiasReport:
             "attributes": [_attribute(item) for item in self.attributes],
             "crossings": [_attribute(item) for item in self.crossings],
             "crossings_left_out": list(self.crossings_left_out),
-            "searches": [_plain(asdict(item)) for item in self.searches],
-            "parts": {part.name: _plain(part.document()) for part in self.parts},
+            "searches": [plain(asdict(item)) for item in self.searches],
+            "parts": {part.name: plain(part.document()) for part in self.parts},
             "formulas": {name: asdict(metric) for name, metric in (CATALOGUE | MEASURES).items()},
             "distances": DISTANCE_FORMULAS,
             "notes": list(self.notes),
@@ -108,18 +108,19 @@ class BiasReport:
 
 
 def _attribute(item: AttributeReport) -> dict[str, Any]:
-    found: dict[str, Any] = _plain(asdict(item))
+    found: dict[str, Any] = plain(asdict(item))
     return found | {"verdict": item.verdict, "population": asdict(item.population)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as documents write it: ten digits of a float, null for nan, infinity as text, lists for tuples."""
     if isinstance(value, float):
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity"
         # the last digits of a sum depend on the machine
         return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
