@@ -4,7 +4,7 @@ import time
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
-from assets.bias_metadata import source_of, verdict_table
+from assets.bias_metadata import policy_check, policy_facts, policy_of, policy_spec, source_of, verdict_table
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
@@ -20,6 +20,7 @@ KEY = "bias_report"
     key=KEY,
     deps=["dataset", "data_quality"],
     partitions_def=DATASETS,
+    check_specs=[policy_spec(KEY)],
     group_name="governance",
     kinds={"scipy"},
     owners=["team:governance"],
@@ -43,12 +44,13 @@ def bias_report(
         began = time.perf_counter()
         version, answers, seed = work.version, work.answers, work.settings.seed
         frame = read_table(store, version)
-        report = measure_label_bias(frame, answers=answers, seed=seed)
+        policy = policy_of(work)
+        report = measure_label_bias(frame, answers=answers, seed=seed, policy=policy)
         page = render_bias_page(report, facts=page_facts(work, store, report_hash=report.report_hash))
         made = Made(
             asset=KEY,
             inputs=(Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"),),
-            parameters=answers.model_dump(mode="json"),
+            parameters=answers.model_dump(mode="json") | policy_facts(policy),
             seed=seed,
             rows_in=len(frame),
             rows_out=None,
@@ -61,7 +63,7 @@ def bias_report(
             document=whole_document(report, source_of(work)),
             html=page,
             report_hash=report.report_hash,
-            summary={"verdicts": report.verdicts},
+            summary=report.summary,
             made=made,
         )
     return MaterializeResult(
@@ -72,4 +74,5 @@ def bias_report(
             "page": pages.report("bias", saved.report_id),
             "verdicts": verdict_table(report.verdicts),
         },
+        check_results=[policy_check(KEY, report)],
     )

@@ -4,7 +4,7 @@ import time
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
-from assets.bias_metadata import source_of, verdict_table
+from assets.bias_metadata import policy_check, policy_facts, policy_of, policy_spec, source_of, verdict_table
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
@@ -22,6 +22,7 @@ KEY = "model_bias_report"
     key=KEY,
     deps=["dataset", "model"],
     partitions_def=DATASETS,
+    check_specs=[policy_spec(KEY)],
     group_name="governance",
     kinds={"scipy"},
     owners=["team:governance"],
@@ -38,6 +39,7 @@ def model_bias_report(
     from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
     from millrace.bias.predictions import measure_model_bias
+    from millrace.bias.scores import favourable_scores
     from millrace.warehouse.datasets import read_table
     from millrace.warehouse.saves import Made, announce_model, save_report
 
@@ -48,12 +50,15 @@ def model_bias_report(
         work = work_on(store, claimed, model)
         frame, seed = read_table(store, work.version), work.settings.seed
         unseen = frame.iloc[holdout_positions(frame, ModelCard.model_validate(model.details))]
+        policy, predictor = policy_of(work), mlflow.predictor(model)
         report = measure_model_bias(
             unseen[work.answers.target],
-            mlflow.predictor(model).predict(unseen),
+            predictor.predict(unseen),
             unseen[list(work.answers.sensitive)],
             answers=work.answers,
             seed=seed,
+            policy=policy,
+            scores=favourable_scores(predictor, unseen, work.answers.positive),
             features=unseen.drop(columns=[work.answers.target, *work.answers.sensitive]),
         )
         facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
@@ -61,7 +66,7 @@ def model_bias_report(
         made = Made(
             asset=KEY,
             inputs=refs_of(work, model),
-            parameters=work.answers.model_dump(mode="json"),
+            parameters=work.answers.model_dump(mode="json") | policy_facts(policy),
             seed=seed,
             rows_in=len(unseen),
             rows_out=None,
@@ -74,7 +79,7 @@ def model_bias_report(
             document=whole_document(report, source_of(work, model)),
             html=page,
             report_hash=report.report_hash,
-            summary={"verdicts": report.verdicts},
+            summary=report.summary,
             made=made,
             model_version=model.version,
         )
@@ -88,4 +93,5 @@ def model_bias_report(
             "page": pages.report("model_bias", saved.report_id),
             "verdicts": verdict_table(report.verdicts),
         },
+        check_results=[policy_check(KEY, report)],
     )

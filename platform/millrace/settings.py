@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from millrace.contracts.errors import BadInput
-from millrace.contracts.stages import Executor, Policy
+from millrace.contracts.stages import BIAS_POLICIES, Executor, Policy
 from millrace.contracts.topics import Topics
 
 GIB = 1 << 30
@@ -154,6 +154,8 @@ class Settings(BaseSettings):
     """AutoML time budget in seconds for pipelines that set none."""
     stage_retries: int = Field(2, alias="MILLRACE_STAGE_RETRIES", ge=0, le=20)
     """Times that a stage is tried again after a transient failure."""
+    bias_policy: str = Field(BIAS_POLICIES[0], alias="MILLRACE_BIAS_POLICY", min_length=1)
+    """Bias policy of pipelines that name none: four-fifths, nyc-ll144, strict, or a YAML file."""
     bias_executor: Executor = Field("dagster", alias="MILLRACE_BIAS_EXECUTOR")
     """Who measures bias: Dagster, or an outside worker through REST."""
     automl_executor: Executor = Field("dagster", alias="MILLRACE_AUTOML_EXECUTOR")
@@ -167,6 +169,16 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("bias_policy")
+    @classmethod
+    def _policy(cls, value: str) -> str:
+        if value in BIAS_POLICIES:
+            return value
+        path = Path(value).expanduser().absolute()
+        if not path.is_file():
+            raise ValueError(f"is neither one of {', '.join(BIAS_POLICIES)} nor a file")
+        return str(path)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -56,12 +56,12 @@ def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
 def begin(warehouse: Warehouse, live: Settings, conductor: Conductor) -> Callable[..., StageRequest]:
     """`begin()` uploads and answers, and gives what the trigger of the bias stage asks for."""
 
-    def start(*, target: str = "approved") -> StageRequest:
+    def start(*, target: str = "approved", **plan: Any) -> StageRequest:
         text = f"number,sex,approved,flat\n{ROWS}\n"
         received = receive(io.BytesIO(text.encode()), file_name="f.csv", settings=live, warehouse=warehouse)
         store_upload(warehouse, live, received, key=KEY, name="loans")
         answers = Answers(target="approved", task_type="classification", positive=None, sensitive=("sex",))
-        pipeline_id = conductor.create(KEY, answers=answers, settings={"time_budget": 2}, actor="user:ada")
+        pipeline_id = conductor.create(KEY, answers=answers, settings={"time_budget": 2, **plan}, actor="user:ada")
         if target != "approved":
             # the conductor refuses such a target; an attempt may have older answers
             changed = answers.model_copy(update={"target": target}).model_dump(mode="json")

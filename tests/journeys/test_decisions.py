@@ -34,6 +34,22 @@ def test_a_rejected_pipeline_trains_nothing(
     assert ended["model"] is None
 
 
+def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platform: Any, loans: Path) -> None:
+    options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "2")
+    told = platform.command("run", str(loans), *options, "--bias-policy", "strict", "--levels", "beginner", "--json")
+    assert told.code == 4, told.errors
+    waiting = platform.pipeline_of("ada", "held")
+    assert (waiting["state"], waiting["stage"], waiting["model"]) == ("waiting_for_approval", "automl", None)
+    assert waiting["settings"]["policy"] == "autopilot"
+    assert "bias policy strict holds it back: sex selection rate ratio fail" in waiting["waiting_for"]["why"]
+    assert platform.command("pipeline", "approve", waiting["id"], "--stage", "automl").code == 0
+    # the model repeats the bias: it is held back in its turn
+    again = platform.reaches(waiting["id"], "waiting_for_approval", stage="xai")
+    assert "bias policy strict holds it back" in again["waiting_for"]["why"]
+    assert platform.command("pipeline", "reject", waiting["id"], "--reason", "unfair").code == 0
+    assert platform.reaches(waiting["id"], "rejected")["reports"]
+
+
 def test_cancelling_ends_the_running_run_within_ten_seconds(
     platform: Any, loans: Path, answers: dict[str, Any], waits: Any
 ) -> None:

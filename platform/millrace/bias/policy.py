@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from millrace.bias.verdicts import Better
 from millrace.contracts.canonical import sha256_json
-from millrace.contracts.errors import BadInput
+from millrace.contracts.errors import BadInput, Conflict
+from millrace.contracts.stages import BIAS_POLICIES
 
 JudgedMetric = Literal[
     "selection_rate_ratio",
@@ -28,8 +29,8 @@ JudgedMetric = Literal[
     "r2_difference",
 ]
 JUDGED: tuple[JudgedMetric, ...] = get_args(JudgedMetric)
-SHIPPED = ("four-fifths", "nyc-ll144", "strict")
-DEFAULT = "four-fifths"
+SHIPPED = BIAS_POLICIES
+DEFAULT = SHIPPED[0]
 Frame = Literal["none", "US hiring", "NYC LL144", "EU AI Act", "credit"]
 """Legal frame that the user chose; the figures are the same in all of them."""
 _FOLDER = Path(__file__).parent / "policies"
@@ -168,6 +169,33 @@ def read_policy(path: Path) -> Policy:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"policy {path} cannot be read: {error}", field="policy", remedy="name a YAML file") from error
     return _parsed(text, str(path))
+
+
+def find_policy(name: str) -> Policy:
+    """The shipped policy of that name, or that of a YAML file.
+
+    Raises:
+        BadInput: there is neither, or the file is no policy.
+    """
+    return shipped_policy(name) if name in SHIPPED or not Path(name).exists() else read_policy(Path(name))
+
+
+def pinned_policy(name: str, sha256: str | None) -> Policy:
+    """The policy as it was when it was pinned; `sha256` None pins nothing.
+
+    Raises:
+        BadInput: there is none, or the file is no policy.
+        Conflict: it says something else now.
+    """
+    policy = find_policy(name)
+    if sha256 is not None and policy.sha256 != sha256:
+        raise Conflict(
+            f"bias policy {name} has changed since the pipeline began: it had SHA-256 {sha256[:12]}… and has "
+            f"{policy.sha256[:12]}… now. Its lines must stand before anything is measured or trained",
+            field="bias_policy",
+            remedy="put the former policy back and retry, or start a new pipeline",
+        )
+    return policy
 
 
 def _parsed(text: str, where: str) -> Policy:

@@ -75,6 +75,17 @@ class BiasReport:
             if item.verdict is not None
         ]
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What lists, gates and the conductor need: verdict, whether it holds back, the policy, and every verdict."""
+        policy = {"name": self.policy.name, "version": self.policy.version, "sha256": self.policy.sha256}
+        return {
+            "verdict": self.verdict,
+            "holds_back": self.holds_back,
+            "policy": policy | {"severity": self.policy.severity},
+            "verdicts": self.verdicts,
+        }
+
     def document(self) -> dict[str, Any]:
         """The whole report as JSON; what could not be measured is null, what is infinite is `Infinity` as text."""
         return {

@@ -47,6 +47,7 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         BadInput: the file, a column or the policy cannot be used; names the option and the remedy.
     """
     from millrace.bias.origin import whole_document
+    from millrace.bias.policy import find_policy
 
     policy = find_policy(options.policy)
     if not options.file.is_file():
@@ -69,17 +70,6 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     else:
         _tell(report, proposed, saved)
     return STAGE_FAILED if report.holds_back else DONE
-
-
-def find_policy(name: str) -> "Policy":
-    """The shipped policy of that name, or that of a YAML file.
-
-    Raises:
-        BadInput: there is neither, or the file is no policy.
-    """
-    from millrace.bias.policy import SHIPPED, read_policy, shipped_policy
-
-    return shipped_policy(name) if name in SHIPPED or not Path(name).exists() else read_policy(Path(name))
 
 
 def find_answers(options: BiasOptions, frame: "pd.DataFrame", profile: "Profile") -> tuple[Answers, dict[str, str]]:

@@ -34,6 +34,7 @@ class Options:
     positive: str | None = None
     time_budget: str | None = None
     levels: str | None = None
+    bias_policy: str | None = None
     ask: bool = False
     user: str | None = None
     dataset: str | None = None
@@ -81,6 +82,8 @@ def check_options(options: Options, settings: Settings) -> Plan:
         chosen["time_budget"] = budget
     if levels is not None:
         chosen["levels"] = levels
+    if options.bias_policy is not None:
+        chosen["bias_policy"] = options.bias_policy
     return Plan(
         file=path,
         key=key,

@@ -30,6 +30,12 @@ def run(
         str | None,
         typer.Option(help="Levels of the explanations: beginner, intermediate, expert.", rich_help_panel=_TASK),
     ] = None,
+    bias_policy: Annotated[
+        str | None,
+        typer.Option(
+            help="four-fifths, nyc-ll144 or strict; strict holds back what does not pass.", rich_help_panel=_TASK
+        ),
+    ] = None,
     ask: Annotated[
         bool, typer.Option("--ask", help="Ask about each answer and approval on the terminal.", rich_help_panel=_TASK)
     ] = False,
@@ -77,7 +83,8 @@ def run(
     options = check_options(
         Options(
             file=file, example=example, target=target, task=task, sensitive=sensitive, positive=positive,
-            time_budget=time_budget, levels=levels, ask=ask, user=user, dataset=dataset, name=name, out=out,
+            time_budget=time_budget, levels=levels, bias_policy=bias_policy, ask=ask, user=user, dataset=dataset,
+            name=name, out=out,
         ),
         load(),
     )  # fmt: skip

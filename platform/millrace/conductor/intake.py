@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from millrace.conductor import happenings as h
 from millrace.conductor.machine import decide
+from millrace.conductor.newest import newest_model
 from millrace.conductor.opening import Opening, open_pipeline
-from millrace.conductor.store import Cause, attempts_of, locked_pipeline, newest_model, snapshot_of, write
+from millrace.conductor.store import Cause, attempts_of, locked_pipeline, snapshot_of, write
 from millrace.contracts import topics as headers
 from millrace.contracts.errors import BadInput, Conflict, TooLarge
 from millrace.contracts.events import (

@@ -13,8 +13,12 @@ def ignored(snapshot: Snapshot, reason: str) -> d.Decision:
 
 
 def go_on(snapshot: Snapshot, stage: TriggeredStage, message: str, *before: d.Command, **facts: Any) -> d.Decision:
-    """Goes on to a stage: opens its missing attempts, or waits where an approval of what is there now is missing."""
-    needs_approval = stage in snapshot.settings.approvals
+    """Goes on to a stage: opens its missing attempts, or waits where an approval of what is there now is missing.
+
+    A stage that the bias policy holds back needs an approval whatever the settings say.
+    """
+    held = snapshot.held.get(stage)
+    needs_approval = held is not None or stage in snapshot.settings.approvals
     granted = {one.stage: one.sha256 for one in before if isinstance(one, d.RecordApproval)}
     approved = granted.get(stage, snapshot.approvals.get(stage))
     if needs_approval and (approved is None or approved != snapshot.shown.get(stage)):
@@ -22,7 +26,7 @@ def go_on(snapshot: Snapshot, stage: TriggeredStage, message: str, *before: d.Co
         return d.Decision(
             "waiting_for_approval",
             stage,
-            f"{message}; {stage_name(stage)} waits for approval{stale}",
+            f"{message}; {f'{held}; ' if held else ''}{stage_name(stage)} waits for approval{stale}",
             before,
             seen_sha256=snapshot.shown.get(stage),
             **facts,

@@ -5,7 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from millrace.bias.policy import find_policy
 from millrace.contracts.errors import BadInput
+from millrace.contracts.stages import BIAS_POLICIES
 from millrace.contracts.task import PipelineSettings
 from millrace.settings import Settings
 
@@ -18,6 +20,7 @@ def platform_defaults(settings: Settings) -> dict[str, Any]:
         "policy": settings.policy,
         "time_budget": settings.time_budget,
         "retries": settings.stage_retries,
+        "bias_policy": settings.bias_policy,
         "executors": {
             "bias": settings.bias_executor,
             "automl": settings.automl_executor,
@@ -45,7 +48,18 @@ def merge_settings(settings: Settings, *layers: Layer) -> PipelineSettings:
         merged.update(layer)
     if merged["policy"] == "autopilot":
         merged.setdefault("approvals", ())
-    return checked_settings(merged)
+    return checked_settings(merged | _pinned(settings, merged["bias_policy"]))
+
+
+def _pinned(settings: Settings, name: Any) -> dict[str, Any]:
+    """The bias policy's hash, and whether it holds back: facts of the policy, never of a layer."""
+    if name not in BIAS_POLICIES and name != settings.bias_policy:
+        # a user names no file of this machine
+        raise BadInput(
+            f"setting bias_policy cannot be {str(name)[:80]!r}", field="bias_policy", remedy=_remedy("bias_policy")
+        )
+    policy = find_policy(name)
+    return {"bias_policy_sha256": policy.sha256, "bias_policy_holds": policy.severity == "error"}
 
 
 def checked_settings(values: Layer) -> PipelineSettings:
@@ -76,6 +90,7 @@ def _remedy(field: str) -> str:
         "approvals": "name automl, xai, both or none",
         "policy": "choose ask or autopilot",
         "retries": "give a whole number between 0 and 20",
+        "bias_policy": f"choose one of {', '.join(BIAS_POLICIES)}, or leave it out for the platform's own",
         "executors": "give dagster or external for bias, automl or xai",
     }
     return remedies.get(field, "see PipelineSettings in the API's documentation")

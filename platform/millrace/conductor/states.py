@@ -85,6 +85,8 @@ class Snapshot:
     """Stage → content hash that a person approved."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """Stage → content hash of what is there to be approved before it."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Stage → why the bias policy holds it back until a person decides, whatever the settings say of approvals."""
     attempts: tuple[Attempt, ...] = ()
     retry_at: datetime | None = None
     ending_runs: bool = False

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from millrace.conductor import decisions as d
+from millrace.conductor.holding import held_stages
+from millrace.conductor.newest import newest_model, newest_report
 from millrace.conductor.states import Attempt, AttemptState, Snapshot, State
 from millrace.conductor.triggers import attempt_event_id, cancelled_event, trace_parent, trigger_event
 from millrace.contracts.canonical import sha256_json
@@ -17,7 +19,7 @@ from millrace.contracts.stages import Level, TriggeredStage
 from millrace.contracts.task import Answers, PipelineSettings
 from millrace.contracts.topics import Topics
 from millrace.warehouse import outbox
-from millrace.warehouse.schema import History, Model, Pipeline, Report, StageAttempt
+from millrace.warehouse.schema import History, Pipeline, StageAttempt
 
 
 @dataclass(frozen=True)
@@ -53,23 +55,6 @@ def attempts_of(session: Session, pipeline_id: str) -> list[StageAttempt]:
     return list(
         session.scalars(select(StageAttempt).where(StageAttempt.pipeline_id == pipeline_id).order_by(StageAttempt.id))
     )
-
-
-def newest_report(session: Session, pipeline_id: str, kind: str) -> Report | None:
-    """The newest report of that kind that the pipeline made."""
-    return session.scalars(
-        select(Report)
-        .where(Report.pipeline_id == pipeline_id, Report.kind == kind)
-        .order_by(Report.created_at.desc(), Report.report_id)
-        .limit(1)
-    ).one_or_none()
-
-
-def newest_model(session: Session, pipeline_id: str) -> Model | None:
-    """The newest model that the pipeline made."""
-    return session.scalars(
-        select(Model).where(Model.pipeline_id == pipeline_id).order_by(Model.version.desc()).limit(1)
-    ).one_or_none()
 
 
 def shown_hashes(session: Session, row: Pipeline) -> dict[str, str]:
@@ -110,6 +95,7 @@ def snapshot_of(session: Session, row: Pipeline) -> Snapshot:
         answers=Answers.model_validate(row.answers) if row.answers else None,
         approvals=dict(row.approvals),
         shown=shown_hashes(session, row),
+        held=held_stages(session, row),
         attempts=attempts,
         retry_at=row.retry_at,
         ending_runs=row.ending_runs,

@@ -11,6 +11,8 @@ Verdict = Literal["pass", "fail", "inconclusive", "not assessable"]
 Executor = Literal["dagster", "external"]
 Policy = Literal["ask", "autopilot"]
 
+BIAS_POLICIES = ("four-fifths", "nyc-ll144", "strict")
+"""Bias policies that come with the platform; the first is the default."""
 TASK_TYPES: tuple[TaskType, ...] = get_args(TaskType)
 LEVELS: tuple[Level, ...] = get_args(Level)
 TRIGGERED_STAGES: tuple[TriggeredStage, ...] = get_args(TriggeredStage)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from millrace.contracts.events import ColumnName
 from millrace.contracts.identifiers import DatasetKey
-from millrace.contracts.stages import LEVELS, Executor, Level, Policy, TaskType, TriggeredStage
+from millrace.contracts.stages import BIAS_POLICIES, LEVELS, Executor, Level, Policy, TaskType, TriggeredStage
 
 EstimatorFamily = Literal["lgbm", "rf", "extra_tree", "xgboost", "lrl1", "lrl2"]
 """FLAML's names; lrl1 and lrl2 are logistic regressions and serve classification only."""
@@ -41,6 +41,12 @@ class PipelineSettings(BaseModel):
     """Stages that wait for a person's approval of what came before; autopilot starts with none."""
     executors: dict[TriggeredStage, Executor] = Field(default_factory=dict)
     """Stages done elsewhere; a stage not named is done by Dagster."""
+    bias_policy: str = Field(BIAS_POLICIES[0], min_length=1, max_length=1000)
+    """Bias policy: the name of a shipped one, or the file that the platform is set to."""
+    bias_policy_sha256: str | None = None
+    """Hash of all that the policy said when the pipeline began, before anything was measured."""
+    bias_policy_holds: bool = False
+    """Whether the policy holds back what does not pass, so that a person must decide, on autopilot too."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @field_validator("levels")

@@ -232,6 +232,42 @@ def test_an_approval_is_void_when_what_it_was_given_for_changes_before_the_stage
     assert "void" in changed.message
 
 
+HELD = "bias policy strict holds it back: sex selection rate ratio fail"
+
+
+def test_a_policy_that_holds_back_waits_for_a_person_on_autopilot_too_and_names_what_fails():
+    snapshot = dataclasses.replace(queued_for("bias", policy="autopilot"), held={"automl": HELD})
+    decision = decide(finish(snapshot, "bias"), h.BiasReported(1, "br-1"))
+    assert (decision.to_state, decision.stage, decision.seen_sha256) == (
+        "waiting_for_approval",
+        "automl",
+        SHOWN["automl"],
+    )
+    assert not [one for one in decision.commands if isinstance(one, d.SendTrigger)]
+    assert decision.message == f"bias report br-1 is saved; {HELD}; the model waits for approval"
+    waiting = after(finish(snapshot, "bias"), decision)
+    going = step(waiting, h.Approved("automl", seen=SHOWN["automl"]))
+    assert (going.state, going.approvals) == ("queued", {"automl": SHOWN["automl"]})
+    assert step(waiting, h.Rejected(reason="unfair")).state == "rejected"
+
+
+def test_a_model_that_the_policy_holds_back_is_not_explained_before_a_person_decides():
+    snapshot = dataclasses.replace(queued_for("automl", policy="autopilot"), held={"xai": HELD})
+    waiting = step(finish(snapshot, "automl"), h.ModelUploaded(1, 1))
+    assert (waiting.state, waiting.stage) == ("waiting_for_approval", "xai")
+    assert {one.level for one in step(waiting, h.Approved()).open_attempts()} == set(LEVELS)
+
+
+def test_no_retry_passes_a_hold_whose_approval_was_for_something_else():
+    snapshot = dataclasses.replace(
+        queued_for("automl", policy="autopilot"), held={"automl": HELD}, approvals={"automl": "f" * 64}
+    )
+    failed_ = step(finish(snapshot, "automl", state="failed"), failed("automl", transient=True))
+    assert step(failed_, h.RetryDue(failed_.retry_at)).state == "waiting_for_approval"
+    same = dataclasses.replace(failed_, approvals={"automl": SHOWN["automl"]})
+    assert step(same, h.RetryDue(same.retry_at)).state == "queued"
+
+
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize(
     "request_",

@@ -1,7 +1,11 @@
 """Settings of a pipeline from the platform's, the user's and its own."""
 
+from pathlib import Path
+
 import pytest
 
+from millrace.bias import policy
+from millrace.bias.policy import shipped_policy
 from millrace.conductor.plan import merge_settings
 from millrace.contracts.errors import BadInput
 
@@ -34,6 +38,27 @@ def test_autopilot_waits_for_no_approval_unless_one_is_asked_for_with_it(tmp_pat
     assert merge_settings(make_settings(tmp_path), *layers).approvals == approvals
 
 
+def test_the_bias_policy_is_pinned_by_its_hash_and_no_layer_can_say_otherwise(tmp_path, make_settings):
+    settings = make_settings(tmp_path)
+    usual, strict = merge_settings(settings), merge_settings(settings, {"bias_policy": "strict"})
+    assert (usual.bias_policy, usual.bias_policy_sha256) == ("four-fifths", shipped_policy().sha256)
+    assert (strict.bias_policy_sha256, strict.bias_policy_holds) == (shipped_policy("strict").sha256, True)
+    lied = merge_settings(settings, {"bias_policy": "strict"}, {"bias_policy_holds": False, "bias_policy_sha256": "a"})
+    assert lied == strict
+
+
+def test_a_file_is_a_policy_where_the_platform_is_set_to_it_and_no_user_can_name_another(tmp_path, make_settings):
+    text = (Path(policy.__file__).parent / "policies" / "strict.yaml").read_text()
+    file = tmp_path / "ours.yaml"
+    file.write_text(text.replace("name: strict", "name: ours"))
+    settings = make_settings(tmp_path, MILLRACE_BIAS_POLICY=str(file))
+    assert merge_settings(settings).bias_policy == str(file)
+    assert merge_settings(settings, {"bias_policy": "nyc-ll144"}).bias_policy_holds is False
+    with pytest.raises(BadInput) as caught:
+        merge_settings(make_settings(tmp_path), {"bias_policy": str(file)})
+    assert caught.value.field == "bias_policy"
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [
@@ -47,6 +72,9 @@ def test_autopilot_waits_for_no_approval_unless_one_is_asked_for_with_it(tmp_pat
         ({"executors": {"quality": "external"}}, "executors"),
         ({"retries": 21}, "retries"),
         ({"approvals": ["bias"]}, "approvals"),
+        ({"bias_policy": "lenient"}, "bias_policy"),
+        ({"bias_policy": "../../etc/passwd"}, "bias_policy"),
+        ({"bias_policy": ["strict"]}, "bias_policy"),
     ],
 )
 def test_what_is_no_setting_is_refused_by_name(tmp_path, make_settings, values, field):
