@@ -104,6 +104,7 @@ class _Watch:
         self.asset = ""
         self.ending: Ending | None = None
         self.newest: dict[str, object] | None = None
+        self._history: list[object] = []
 
     def beat(self) -> str | None:
         """Why the stream should end, None to go on. A database that is away keeps no stream from its work."""
@@ -118,5 +119,9 @@ class _Watch:
 
     def checkpoint(self, found: "Checkpoint") -> None:
         """An observation in Dagster; the warehouse hears of it with the next beat."""
-        self.newest = found.to_json()
+        from millrace.streams.status import HISTORY, history_entry
+
+        if found.lag is not None:
+            self._history = [*self._history, history_entry(found.at, found.lag)][-HISTORY:]
+        self.newest = {**found.to_json(), "history": self._history}
         self._context.log_event(checkpoint_observation(self.asset, self.member, found))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.cli.output import Json, console, emit, guarded
+from millrace.cli.stream_produce import produce
+from millrace.cli.stream_status import status
 
 if TYPE_CHECKING:
     from millrace.settings import Settings
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from millrace.warehouse.store import Warehouse
 
 app = typer.Typer(help="Start, stop and watch long-running streams.", no_args_is_help=True)
+app.command()(status)
+app.command()(produce)
 
 Name = Annotated[str, typer.Argument(help="The stream.")]
 _DEFAULT = "score_events"
@@ -85,9 +89,9 @@ def _open() -> "tuple[Settings, Warehouse]":
 
 
 def _answer(settings: "Settings", wanted: "Wanted", *, as_json: bool) -> None:
-    from millrace.stack.up import status
+    from millrace.stack.up import status as platform_status
 
-    up = bool(status(settings))
+    up = bool(platform_status(settings))
     if as_json:
         emit({"stream": wanted.stream, "wanted": wanted.wanted, "epoch": wanted.epoch, "platform_up": up})
         return

@@ -15,6 +15,15 @@ def group_of(settings: Settings, stream: str) -> str:
     return f"{settings.stream_prefix}-{stream.replace('_', '-')}"
 
 
+def topics_of(settings: Settings, stream: str) -> tuple[str, ...]:
+    """The topics that the stream reads.
+
+    Raises:
+        NotFound: there is no such stream.
+    """
+    return {"score_events": (settings.topics.events_raw,)}[known(stream)]
+
+
 def known(stream: str) -> str:
     """The name.
 

@@ -3,7 +3,7 @@
 from millrace.contracts.scoring import Scorer
 from millrace.kafka.stream_options import StreamOptions
 from millrace.settings import Settings
-from millrace.streams.names import group_of
+from millrace.streams.names import group_of, topics_of
 from millrace.streams.scoring.step import ScoringStep
 from millrace.streams.work import StreamWork
 
@@ -16,7 +16,7 @@ def scoring_work(settings: Settings, scorer: Scorer, *, slot: int) -> StreamWork
     return StreamWork(
         options=StreamOptions(
             group=group_of(settings, STREAM),
-            topics=(topics.events_raw,),
+            topics=topics_of(settings, STREAM),
             slot=slot,
             guarantee=settings.stream_guarantee,
             interval=settings.stream_interval_ms / 1000,
