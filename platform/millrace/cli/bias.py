@@ -7,7 +7,7 @@ import typer
 
 from millrace.cli.output import Json, guarded
 
-_WHAT, _MODEL, _HOW = "What is measured", "Predictions of a model", "How"
+_WHAT, _MODEL, _HOW, _CURE = "What is measured", "Predictions of a model", "How", "Mitigation"
 
 
 @guarded
@@ -48,6 +48,24 @@ def bias(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and permutations.", rich_help_panel=_HOW)] = 0,
+    mitigate: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods to try, separated by commas: reweighing, correlation-remover, exponentiated-gradient, "
+            "threshold-optimizer, or all.",
+            rich_help_panel=_CURE,
+        ),
+    ] = None,
+    treat: Annotated[
+        str | None,
+        typer.Option(
+            help="Sensitive column to treat, several crossed; the one with the worst verdict when left out.",
+            rich_help_panel=_CURE,
+        ),
+    ] = None,
+    aim: Annotated[
+        str, typer.Option(help="demographic-parity or equalized-odds.", rich_help_panel=_CURE)
+    ] = "demographic-parity",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the page and the document; the file's own when left out.")
     ] = None,
@@ -64,11 +82,14 @@ def bias(
       millrace bias loans.csv --target approved --sensitive sex,age
 
       millrace bias scored.csv --target hired --sensitive sex,race --predictions said --score chance --policy nyc-ll144
+
+      millrace bias loans.csv --target approved --sensitive sex,age --mitigate all --treat sex
     """
     from millrace.cli.bias_job import BiasOptions, measure
 
     options = BiasOptions(
         file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
         predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, out=out,
+        mitigate=mitigate, treat=treat, aim=aim,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from millrace import __version__
+from millrace.cli.bias_mitigation import check_mitigation, mitigate_file, save_mitigation, summary, tell_mitigation
 from millrace.cli.output import DONE, STAGE_FAILED, console, emit
 from millrace.contracts.canonical import sha256_file
 from millrace.contracts.errors import BadInput
@@ -15,6 +16,7 @@ from millrace.contracts.task import Answers
 if TYPE_CHECKING:
     import pandas as pd
 
+    from millrace.bias.mitigation.report import MitigationReport
     from millrace.bias.origin import Source
     from millrace.bias.policy import Policy
     from millrace.bias.proxies.figures import ProxyReport
@@ -38,6 +40,9 @@ class BiasOptions:
     proxies: bool
     seed: int
     out: Path | None
+    mitigate: str | None = None
+    treat: str | None = None
+    aim: str = "demographic-parity"
 
 
 def measure(options: BiasOptions, *, as_json: bool) -> int:
@@ -56,6 +61,7 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         raise BadInput(
             "a score was named without predictions", field="score", remedy="name the column of --predictions too"
         )
+    check_mitigation(options)
     frame, profile = _read(options.file)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy)
@@ -64,11 +70,16 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
     document = whole_document(report, _source(options))
     saved = _save(options, report, document)
+    mitigated = None
+    if options.mitigate is not None:
+        mitigated = mitigate_file(options, frame, answers, policy, report)
+        saved |= save_mitigation(mitigated, options, document["input"])
     if as_json:
         emit({"verdict": report.verdict, "verdicts": report.verdicts, "holds_back": report.holds_back,
-              "report_hash": report.report_hash, "proposed": proposed, **saved})  # fmt: skip
+              "report_hash": report.report_hash, "proposed": proposed,
+              **({"mitigation": summary(mitigated)} if mitigated else {}), **saved})  # fmt: skip
     else:
-        _tell(report, proposed, saved)
+        _tell(report, proposed, mitigated, saved)
     return STAGE_FAILED if report.holds_back else DONE
 
 
@@ -182,7 +193,9 @@ def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) 
     return saved
 
 
-def _tell(report: "BiasReport", proposed: dict[str, str], saved: dict[str, str]) -> None:
+def _tell(
+    report: "BiasReport", proposed: dict[str, str], mitigated: "MitigationReport | None", saved: dict[str, str]
+) -> None:
     from rich.text import Text
 
     from millrace.bias.wording import headline
@@ -197,5 +210,7 @@ def _tell(report: "BiasReport", proposed: dict[str, str], saved: dict[str, str])
         out.print(Text(note, style="yellow"), soft_wrap=True)
     if report.holds_back:
         out.print(Text("the policy holds back what does not pass (exit code 3)", style="bold red"))
+    if mitigated is not None:
+        tell_mitigation(mitigated)
     for path in saved.values():
         out.print(path, soft_wrap=True)
