@@ -6,6 +6,7 @@ import typer
 
 from millrace.cli.output import Json, console, emit, guarded
 from millrace.cli.stream_produce import produce
+from millrace.cli.stream_sink import sink
 from millrace.cli.stream_status import status
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Start, stop and watch long-running streams.", no_args_is_help=True)
 app.command()(status)
 app.command()(produce)
+app.command()(sink)
 
 Name = Annotated[str, typer.Argument(help="The stream.")]
 _DEFAULT = "score_events"
