@@ -8,6 +8,7 @@ from assets.bias_metadata import policy_check, policy_facts, policy_of, policy_s
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
+from assets.previous import with_previous
 from assets.stage import stage
 from millrace import __version__
 from resources.pages import PagesResource
@@ -46,10 +47,11 @@ def bias_report(
         frame = read_table(store, version)
         policy = policy_of(work)
         report = measure_label_bias(frame, answers=answers, seed=seed, policy=policy)
+        report, before = with_previous(report, store, work, kind="bias")
         page = render_bias_page(report, facts=page_facts(work, store, report_hash=report.report_hash))
         made = Made(
             asset=KEY,
-            inputs=(Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"),),
+            inputs=(Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"), *before),
             parameters=answers.model_dump(mode="json") | policy_facts(policy),
             seed=seed,
             rows_in=len(frame),

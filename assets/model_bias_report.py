@@ -8,6 +8,7 @@ from assets.bias_metadata import policy_check, policy_facts, policy_of, policy_s
 from assets.facts import page_facts
 from assets.metadata import materialised
 from assets.partitions import DATASETS
+from assets.previous import with_previous
 from assets.stage import stage
 from assets.trained import model_of, refs_of, work_on
 from millrace import __version__
@@ -61,11 +62,12 @@ def model_bias_report(
             scores=favourable_scores(predictor, unseen, work.answers.positive),
             features=unseen.drop(columns=[work.answers.target, *work.answers.sensitive]),
         )
+        report, before = with_previous(report, store, work, kind="model_bias", model_version=model.version)
         facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
         page = render_bias_page(report, facts=facts)
         made = Made(
             asset=KEY,
-            inputs=refs_of(work, model),
+            inputs=(*refs_of(work, model), *before),
             parameters=work.answers.model_dump(mode="json") | policy_facts(policy),
             seed=seed,
             rows_in=len(unseen),

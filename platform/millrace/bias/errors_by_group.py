@@ -8,8 +8,11 @@ from millrace.bias.estimates import Estimates, compared, estimate_disparity, mea
 from millrace.bias.figures import AttributeReport
 from millrace.bias.groups import Grouping
 from millrace.bias.numbers import group_means
-from millrace.bias.significance import estimate_significance
-from millrace.bias.table import count_groups
+from millrace.bias.rates import compared as rates_compared
+from millrace.bias.rates import measure_rates, rate_disparity
+from millrace.bias.scoring_rates import scoring_rates
+from millrace.bias.significance import estimate_significance, rate_significance
+from millrace.bias.table import count_groups, seed_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,24 +21,34 @@ if TYPE_CHECKING:
 
 
 def regressed(
-    name: str, grouping: Grouping, *, truth: np.ndarray, predicted: np.ndarray, policy: Policy
+    name: str, grouping: Grouping, *, truth: np.ndarray, predicted: np.ndarray, policy: Policy, seed: int
 ) -> AttributeReport:
-    """Mean prediction, mean error, MAE, RMSE and R² by group, and their distances, for one sensitive column."""
+    """Mean prediction, mean error, MAE, RMSE, R² and scoring rate by group, and their distances, for one column."""
     import numpy as np
 
     deviation = float(truth.std(ddof=1)) if len(truth) > 1 else 0.0
     prediction, bias, mae, rmse, r2 = _estimates(grouping, truth, predicted)
     together = Grouping(np.zeros(len(truth), dtype=np.int64), ("all",), ("",), "all rows")
     every = (prediction, bias, mae, rmse, r2)
+    chance = seed_of(seed, name, "scoring_rate")
+    above = scoring_rates(predicted, grouping)
     return AttributeReport(
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=tuple(
-            measure_estimates(item, grouping, policy, overall=float(whole.values[0]))
-            for item, whole in zip(every, _estimates(together, truth, predicted), strict=True)
+        measures=(
+            *(
+                measure_estimates(item, grouping, policy, overall=float(whole.values[0]))
+                for item, whole in zip(every, _estimates(together, truth, predicted), strict=True)
+            ),
+            measure_rates(above, grouping, policy),
         ),
-        significance=tuple(estimate_significance(item, compared(item, grouping, policy)) for item in every),
+        significance=(
+            *(estimate_significance(item, compared(item, grouping, policy)) for item in every),
+            rate_significance(
+                above, rates_compared(above, grouping, policy), permutations=policy.permutations, seed=chance
+            ),
+        ),
         disparities=(
             *(
                 estimate_disparity(item, grouping, kind="standardised_difference", policy=policy, scale=deviation)
@@ -43,6 +56,7 @@ def regressed(
             ),
             *(estimate_disparity(item, grouping, kind="ratio", policy=policy) for item in (mae, rmse)),
             estimate_disparity(r2, grouping, kind="difference", policy=policy),
+            rate_disparity(above, grouping, kind="ratio", policy=policy, seed=chance),
         ),
     )
 

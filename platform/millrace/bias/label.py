@@ -16,6 +16,7 @@ from millrace.bias.outcomes import Outcomes, read_outcomes
 from millrace.bias.policy import Policy, shipped_policy
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity
 from millrace.bias.report import BiasReport
+from millrace.bias.scoring_rates import scoring_rates
 from millrace.bias.significance import adjusted, estimate_significance, rate_significance
 from millrace.bias.subgroups import search_outcome
 from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of, strata_codes
@@ -50,7 +51,7 @@ def measure_label_bias(
     notes = () if sensitive else (NO_ATTRIBUTES,)
     if answers.task_type == "regression":
         numbers = numeric_target(target[present], answers.target)
-        measured = [_means_of(name, item, numbers, policy) for name, item in (groupings | crossed).items()]
+        measured = [_means_of(name, item, numbers, policy, seed) for name, item in (groupings | crossed).items()]
         outcomes: tuple[str, ...] = ()
         positive = None
     else:
@@ -121,15 +122,21 @@ def _rates_of(
     )
 
 
-def _means_of(name: str, grouping: Grouping, numbers: np.ndarray[Any, Any], policy: Policy) -> AttributeReport:
+def _means_of(
+    name: str, grouping: Grouping, numbers: np.ndarray[Any, Any], policy: Policy, seed: int
+) -> AttributeReport:
     means, errors, rows = group_means(numbers, grouping)
     estimates = Estimates("mean", "target", means, errors, rows)
+    above, chance = scoring_rates(numbers, grouping), seed_of(seed, name, "scoring_rate")
     spread = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
     return AttributeReport(
         attribute=name,
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
-        measures=(measure_estimates(estimates, grouping, policy, overall=float(numbers.mean())),),
+        measures=(
+            measure_estimates(estimates, grouping, policy, overall=float(numbers.mean())),
+            measure_rates(above, grouping, policy),
+        ),
         disparities=(
             estimate_disparity(
                 estimates,
@@ -139,6 +146,10 @@ def _means_of(name: str, grouping: Grouping, numbers: np.ndarray[Any, Any], poli
                 scale=spread,
             ),
             estimate_disparity(estimates, grouping, kind="difference", policy=policy),
+            rate_disparity(above, grouping, kind="ratio", policy=policy, seed=chance),
         ),
-        significance=(estimate_significance(estimates, compared_estimates(estimates, grouping, policy)),),
+        significance=(
+            estimate_significance(estimates, compared_estimates(estimates, grouping, policy)),
+            rate_significance(above, compared(above, grouping, policy), permutations=policy.permutations, seed=chance),
+        ),
     )

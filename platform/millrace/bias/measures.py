@@ -13,6 +13,13 @@ def _measure(name: str, title: str, formula: str, span: str, meaning: str) -> tu
 MEASURES: dict[str, Metric] = dict(
     [
         _measure("selection_rate", "Selection rate", "ŷ/n", "0 to 1", "share of the group with the outcome"),
+        _measure(
+            "scoring_rate",
+            "Scoring rate",
+            "rows above the median of all rows / n",
+            "0 to 1",
+            "share of the group above the median of everyone",
+        ),
         _measure("accuracy", "Accuracy", "(TP+TN)/n", "0 to 1", "share of the group predicted correctly"),
         _measure(
             "true_positive_rate",

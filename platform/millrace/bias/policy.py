@@ -15,6 +15,7 @@ from millrace.contracts.stages import BIAS_POLICIES
 JudgedMetric = Literal[
     "selection_rate_ratio",
     "selection_rate_difference",
+    "scoring_rate_ratio",
     "true_positive_rate_difference",
     "false_positive_rate_difference",
     "equalized_odds_difference",

@@ -81,7 +81,7 @@ def measure_model_bias(
         numbers = numeric_target(truth[present], answers.target)
         forecast = numeric_target(predicted[present], answers.target)
         measured = [
-            regressed(name, item, truth=numbers, predicted=forecast, policy=policy)
+            regressed(name, item, truth=numbers, predicted=forecast, policy=policy, seed=seed)
             for name, item in (groupings | crossed).items()
         ]
     else:

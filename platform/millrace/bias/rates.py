@@ -62,7 +62,7 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
     low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
     chosen = compared(rates, grouping, policy)
     known = rates.successes[chosen] / rates.trials[chosen]
-    top = float(known.max(initial=0.0)) if rates.metric == "selection_rate" else 0.0
+    top = float(known.max(initial=0.0)) if rates.metric in {"selection_rate", "scoring_rate"} else 0.0
     values = []
     for index, name in enumerate(grouping.names):
         trials, successes = int(rates.trials[index]), int(rates.successes[index])

@@ -85,6 +85,11 @@ def metric_text(value: float | None) -> str:
     return filters.number(value)
 
 
+def plain_text(value: float | str | None) -> str:
+    """A figure as a document has it: a number, text for an infinite one, None for what was not measured."""
+    return metric_text(None if value is None else float(value))
+
+
 def practical(attribute: AttributeReport, test: Significance) -> Verdict | None:
     """The worst verdict of the distances in the tested metric; None when the policy judges none of them."""
     return worst(

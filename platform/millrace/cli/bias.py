@@ -5,11 +5,20 @@ from typing import Annotated
 
 import typer
 
+from millrace.cli.default_command import WithDefault
 from millrace.cli.output import Json, guarded
 
 _WHAT, _MODEL, _HOW, _CURE = "What is measured", "Predictions of a model", "How", "Mitigation"
 
 
+app = typer.Typer(
+    cls=WithDefault,
+    help="Measure bias in any file (the command `file`, which needs no name), or compare two reports.",
+    no_args_is_help=True,
+)
+
+
+@app.command("file")
 @guarded
 def bias(
     file: Annotated[
@@ -66,6 +75,12 @@ def bias(
     aim: Annotated[
         str, typer.Option(help="demographic-parity or equalized-odds.", rich_help_panel=_CURE)
     ] = "demographic-parity",
+    previous: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON of an earlier report to compare with; the page shows what changed.", rich_help_panel=_HOW
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the page and the document; the file's own when left out.")
     ] = None,
@@ -74,8 +89,8 @@ def bias(
     """Measure bias in any file: in its label, or in the predictions of a model, also somebody else's.
 
     Needs no platform. Writes a page (HTML) and its document (JSON) that hold every figure with its interval, and the
-    impact ratios (CSV). The same file with the same options gives the same bytes. Exit code 3 when the policy's
-    severity is error and the verdict is anything but pass.
+    impact ratios (CSV and HTML). The same file with the same options gives the same bytes. Exit code 3 when the
+    policy's severity is error and the verdict is anything but pass.
 
     Examples:
 
@@ -89,7 +104,28 @@ def bias(
 
     options = BiasOptions(
         file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
-        predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, out=out,
-        mitigate=mitigate, treat=treat, aim=aim,
+        predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, previous=previous,
+        out=out, mitigate=mitigate, treat=treat, aim=aim,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))
+
+
+@app.command("diff")
+@guarded
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A.json", help="JSON of the earlier report.")],
+    after: Annotated[Path, typer.Argument(metavar="B.json", help="JSON of the later report.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two bias reports: which verdicts changed, which figures moved beyond their intervals.
+
+    Both must be about the same subject, target, task and favourable value. Exit code 3 when a distance fails now that
+    did not fail before.
+
+    Examples:
+
+      millrace bias diff january-bias.json june-bias.json
+    """
+    from millrace.cli.bias_diff import compare_files
+
+    raise typer.Exit(compare_files(before, after, as_json=as_json))

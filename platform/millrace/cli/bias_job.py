@@ -39,6 +39,7 @@ class BiasOptions:
     policy: str
     proxies: bool
     seed: int
+    previous: Path | None
     out: Path | None
     mitigate: str | None = None
     treat: str | None = None
@@ -68,6 +69,8 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
+    if options.previous is not None:
+        report = _compared(options.previous, report)
     document = whole_document(report, _source(options))
     saved = _save(options, report, document)
     mitigated = None
@@ -152,6 +155,14 @@ def _proxies(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, poli
     return find_proxies(frame.drop(columns=said), answers=answers, seed=options.seed, policy=policy)
 
 
+def _compared(previous: Path, report: "BiasReport") -> "BiasReport":
+    from millrace.bias.comparison import compare
+    from millrace.cli.bias_diff import read_document
+
+    found = compare(read_document(previous, field="previous"), report.document())
+    return replace(report, parts=(*report.parts, found))
+
+
 def _source(options: BiasOptions) -> "Source":
     from millrace.bias.origin import Source
 
@@ -165,7 +176,7 @@ def _source(options: BiasOptions) -> "Source":
 
 
 def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) -> dict[str, str]:
-    from millrace.bias.impact_ratios import impact_ratio_table
+    from millrace.bias.impact_ratios import impact_ratio_page, impact_ratio_table
     from millrace.bias.origin import document_text
     from millrace.bias.page import render_bias_page
     from millrace.pages import PageFacts
@@ -190,6 +201,9 @@ def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) 
         ratios = folder / f"{stem}-impact-ratios.csv"
         ratios.write_text(table, encoding="utf-8", newline="\n")
         saved["impact_ratios"] = str(ratios)
+        published = ratios.with_suffix(".html")
+        published.write_text(impact_ratio_page(report, facts=facts), encoding="utf-8", newline="\n")
+        saved["impact_ratios_html"] = str(published)
     return saved
 
 

@@ -2,8 +2,7 @@
 
 import typer
 
-from millrace.cli import dlq, lineage, llm, pipeline, platform_commands, report, stream, topics
-from millrace.cli.bias import bias
+from millrace.cli import bias, dlq, lineage, llm, pipeline, platform_commands, report, stream, topics
 from millrace.cli.run import run
 
 app = typer.Typer(
@@ -17,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="The main job")(run)
-app.command("bias", rich_help_panel="The main job")(bias)
+app.add_typer(bias.app, name="bias", rich_help_panel="The main job")
 app.command("up", rich_help_panel="The platform on this machine")(platform_commands.up)
 app.command("down", rich_help_panel="The platform on this machine")(platform_commands.down)
 app.command("status", rich_help_panel="The platform on this machine")(platform_commands.status)

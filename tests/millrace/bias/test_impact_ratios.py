@@ -4,10 +4,11 @@ import io
 import pandas as pd
 import pytest
 
-from millrace.bias.impact_ratios import HEADER, impact_ratio_table
+from millrace.bias.impact_ratios import HEADER, impact_ratio_page, impact_ratio_table
 from millrace.bias.label import measure_label_bias
 from millrace.bias.policy import shipped_policy
 from millrace.contracts.task import Answers
+from millrace.pages import PageFacts
 
 ANSWERS = Answers(target="hired", task_type="classification", positive="yes", sensitive=("sex", "race"))
 
@@ -58,3 +59,31 @@ def test_a_group_that_reads_like_a_formula_is_no_formula() -> None:
 def test_without_a_favourable_value_there_is_no_table() -> None:
     answers = ANSWERS.model_copy(update={"positive": None})
     assert impact_ratio_table(measure_label_bias(_frame(), answers=answers, seed=0)) is None
+
+
+def test_the_page_has_the_figures_of_the_table_and_runs_nothing() -> None:
+    report = measure_label_bias(_frame(), answers=ANSWERS, seed=0, policy=shipped_policy("nyc-ll144"))
+    page = impact_ratio_page(report, facts=PageFacts("people.csv", None, "ab" * 32, "0", None))
+    assert "<script" not in page
+    assert "60</span> people whose group is unknown" in page
+    assert "below 2%" in page
+    for row in _table():
+        if row["impact_ratio"]:
+            assert f"{float(row['impact_ratio']):.2f}</td>" in page
+    assert page.count("<h2>") == 4
+
+
+def test_numbers_have_scoring_rates_above_the_median_of_everyone() -> None:
+    frame = _frame().assign(pay=range(len(_frame())))
+    answers = Answers(target="pay", task_type="regression", sensitive=("sex",))
+    report = measure_label_bias(frame, answers=answers, seed=0, policy=shipped_policy("nyc-ll144"))
+    text = impact_ratio_table(report)
+    assert text is not None
+    found = {row["group"]: row for row in csv.DictReader(io.StringIO(text))}
+    rates = (frame.pay > frame.pay.median()).groupby(frame.sex).mean()
+    assert float(found["f"]["scoring_rate"]) == pytest.approx(rates["f"], abs=1e-6)
+    assert float(found["f"]["impact_ratio"]) == pytest.approx(rates["f"] / rates["m"], abs=1e-6)
+    assert found["(missing)"]["impact_ratio"] == ""
+    (judged,) = [one for one in report.verdicts if one["metric"] == "scoring_rate_ratio"]
+    assert judged["verdict"] == "fail"
+    assert "Scoring rate" in impact_ratio_page(report, facts=PageFacts("p.csv", None, "ab" * 32, "0", None))

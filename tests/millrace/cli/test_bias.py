@@ -48,7 +48,7 @@ def test_the_same_file_gives_the_same_bytes(millrace: Callable[..., Any], tmp_pa
         out = tmp_path / place
         assert millrace("bias", str(file), "--target", "approved", "--sensitive", "sex", "--out", str(out)).code == 0
         found.append([path.read_bytes() for path in sorted(out.iterdir())])
-    assert len(found[0]) == 3
+    assert len(found[0]) == 4
     assert found[0] == found[1]
 
 
@@ -120,3 +120,42 @@ def test_proxies_are_searched_when_asked_and_not_in_what_a_model_said(
     found = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))["parts"]["proxies"]
     assert {"income", "debt"} <= {one["feature"] for one in found["attributes"][0]["features"]}
     assert "said" not in {one["feature"] for one in found["attributes"][0]["features"]}
+
+
+def test_two_reports_are_compared_by_command_and_on_the_page(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        frame = generate_loans(1500, seed=seed)
+        if name == "two":
+            frame.loc[frame.sex == "female", "approved"] = "no"
+            frame.loc[frame.index[frame.sex == "female"][:40], "approved"] = "yes"
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    call = ("--target", "approved", "--positive", "yes", "--sensitive", "sex", "--json")
+    first = millrace("bias", str(tmp_path / "one.csv"), *call)
+    second = millrace("bias", str(tmp_path / "two.csv"), *call, "--previous", first.last["json"])
+    assert second.code == 0, second.out
+    document = json.loads(Path(second.last["json"]).read_text(encoding="utf-8"))
+    assert "female" in {one["group"] for one in document["parts"]["comparison"]["moved"]}
+    assert "Compared with the report before" in Path(second.last["html"]).read_text(encoding="utf-8")
+    assert "Impact ratio" in Path(second.last["impact_ratios_html"]).read_text(encoding="utf-8")
+    told = millrace("bias", "diff", first.last["json"], second.last["json"], "--json")
+    assert told.last["moved"] == document["parts"]["comparison"]["moved"]
+    assert told.code == (3 if any(one["after"] == "fail" for one in told.last["verdicts"]) else 0)
+    plain = millrace("bias", "diff", first.last["json"], second.last["json"])
+    assert "female" in plain.out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no json", "\xff"])
+def test_a_file_that_is_no_report_is_refused(millrace: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="latin-1")
+    ran = millrace("bias", "diff", str(path), str(path), "--json")
+    assert ran.code == 2
+    assert ran.last["field"] in {"before", "earlier"}
+
+
+def test_the_file_may_stand_after_the_options_and_help_shows_both_commands(
+    millrace: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "loans.csv", 300)
+    assert millrace("bias", "--target", "approved", "--sensitive", "sex", str(file)).code == 0
+    assert "diff" in millrace("bias", "--help").out
