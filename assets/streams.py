@@ -23,4 +23,23 @@ EVENTS_SCORED = AssetSpec(
     "them and leaves an observation at each checkpoint.",
 )
 
-STREAM_ASSETS = (EVENTS_RAW, EVENTS_SCORED)
+FINANCIAL_DOCUMENTS = AssetSpec(
+    "financial_documents",
+    group_name="streams",
+    kinds={"kafka"},
+    owners=["team:data"],
+    code_version=__version__,
+    description="Financial documents as they are produced, on the topic financial-documents.",
+)
+LLM_RESULTS = AssetSpec(
+    "llm_results",
+    deps=[FINANCIAL_DOCUMENTS],
+    group_name="streams",
+    kinds={"kafka"},
+    owners=["team:models"],
+    code_version=__version__,
+    description="What a language model said of each document, on the topic llm-results. The stream process_documents "
+    "writes it and leaves an observation at each checkpoint.",
+)
+
+STREAM_ASSETS = (EVENTS_RAW, EVENTS_SCORED, FINANCIAL_DOCUMENTS, LLM_RESULTS)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from assets.streams import EVENTS_SCORED
+from assets.streams import EVENTS_SCORED, LLM_RESULTS
 from jobs.stream_job import StreamJob, define_stream_job
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ def _scoring(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork
     return scoring_work(settings, VaderScorer(), slot=slot)
 
 
+def _documents(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":
+    from millrace.streams.documents.work import document_work
+
+    return document_work(settings, slot=slot)
+
+
 SCORE_EVENTS = StreamJob(
     name="score_events",
     asset=EVENTS_SCORED.key.to_user_string(),
@@ -25,4 +31,12 @@ SCORE_EVENTS = StreamJob(
     build=_scoring,
 )
 
-STREAM_JOBS = tuple(define_stream_job(stream) for stream in (SCORE_EVENTS,))
+PROCESS_DOCUMENTS = StreamJob(
+    name="process_documents",
+    asset=LLM_RESULTS.key.to_user_string(),
+    description="Asks a language model about each document of financial-documents, exactly once, and writes what it "
+    "said to llm-results.",
+    build=_documents,
+)
+
+STREAM_JOBS = tuple(define_stream_job(stream) for stream in (SCORE_EVENTS, PROCESS_DOCUMENTS))

@@ -60,7 +60,7 @@ class Topics:
 
     def streams(self) -> tuple[str, ...]:
         """The topics of long-running streams."""
-        return (self.events_raw, self.events_scored)
+        return (self.events_raw, self.events_scored, self.documents, self.llm_results)
 
     def chain(self) -> tuple[str, ...]:
         """Every topic of the governed chain with its dead-letter topic: what may not be lost with one machine."""

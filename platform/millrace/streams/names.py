@@ -4,6 +4,7 @@ from millrace.contracts.errors import NotFound
 from millrace.settings import Settings
 
 STREAMS = {
+    "process_documents": "asks a language model about each document: financial-documents → llm-results",
     "score_events": "scores each event's text: events.raw → events.scored",
 }
 MOST_PROCESSES = 16

@@ -84,14 +84,15 @@ class _Running:
         self._stop = threading.Event()
         self.loop = StreamLoop(settings, work.options, self._meter, on_step=self._meter.on_step)
         self.raised: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=f"loop-{work.options.member}", daemon=True)
-        self._thread.start()
+        # not the thread's own `join`: one that an exception interrupts takes the thread for ended (Python 3.11)
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name=f"loop-{work.options.member}", daemon=True).start()
 
     def until_ended(self, rhythm: Rhythm) -> str:
         began = beat_at = told_at = time.monotonic()
         why = "its time was over"
-        while self._thread.is_alive():
-            self._thread.join(_LOOK_SECONDS)
+        while not self._ended.wait(_LOOK_SECONDS):
+            self._work.step.committed(self.loop.committed)
             now = time.monotonic()
             reason = None
             if now - beat_at >= rhythm.beat:
@@ -103,20 +104,23 @@ class _Running:
                 why = reason or why
                 self.drain()
                 return why
+        self._work.step.committed(self.loop.committed)
         self._watch.checkpoint(self.snapshot())
         return why
 
     def drain(self) -> None:
         """Lets the loop commit what is in work, tells the last checkpoint; a second interrupt does not cut it short."""
         self._stop.set()
+        self._work.step.stopping()
         until = time.monotonic() + self._work.options.shutdown_seconds + 1.0
-        while self._thread.is_alive() and time.monotonic() < until:
+        while not self._ended.is_set() and time.monotonic() < until:
             try:
-                self._thread.join(_LOOK_SECONDS)
+                self._ended.wait(_LOOK_SECONDS)
             except BaseException as error:  # noqa: BLE001 (the first interrupt is raised when this is done)
                 _log.warning("stream.interrupted_again member=%s error=%r", self._work.options.member, error)
         if self.raised is not None:
             _log.error("stream.drain_failed member=%s error=%s", self._work.options.member, self.raised)
+        self._work.step.committed(self.loop.committed)
         # without the lag: a broker that is away must not use up the time
         self._watch.checkpoint(self.snapshot(ask=False))
 
@@ -146,3 +150,5 @@ class _Running:
             self.loop.run(stop=self._stop)
         except BaseException as error:  # noqa: BLE001 (raised in the thread that waits)
             self.raised = error
+        finally:
+            self._ended.set()

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from millrace.kafka.processor import Processor
 from millrace.kafka.stream_options import StreamOptions
+from millrace.kafka.waiting import Place
 
 
 class StreamStep(Processor, Protocol):
@@ -13,6 +14,14 @@ class StreamStep(Processor, Protocol):
 
     def facts(self) -> Mapping[str, Any]:
         """What made the outputs, such as model and version: names to numbers and texts."""
+        ...
+
+    def committed(self, ends: Mapping[Place, int]) -> None:
+        """Told several times a second, and at the end, of each partition's next offset after the last commit."""
+        ...
+
+    def stopping(self) -> None:
+        """The stream is to end: a call of `process` that takes long comes back within `shutdown_seconds`."""
         ...
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from millrace.contracts.errors import MillraceError
 from millrace.contracts.topics import SCHEMA_VERSION, TRACE_PARENT
 from millrace.kafka.processor import Output, Result
 from millrace.kafka.records import Record
+from millrace.kafka.waiting import Place
 from millrace.settings import Settings
 from millrace.streams.documents.analysis import analyse
 from millrace.streams.documents.answer import ANSWER_SCHEMA
@@ -74,6 +75,14 @@ class DocumentStep:
             "audit_head": str(self._trail.head),
             **self._meter.facts(),
         }
+
+    def committed(self, ends: Mapping[Place, int]) -> None:
+        """Results before these offsets are counted."""
+        self._meter.committed(ends)
+
+    def stopping(self) -> None:
+        """No further request begins, and those under way get a few seconds."""
+        self._stop.set()
 
     def close(self) -> None:
         """Gives back connections and files, and writes what was counted. Not while `process` runs."""

@@ -11,6 +11,7 @@ from millrace.contracts.events import MAX_EVENT_BYTES, now
 from millrace.contracts.scoring import RawEvent, Score, Scorer, moment_text
 from millrace.kafka.processor import Output, Result
 from millrace.kafka.records import Record
+from millrace.kafka.waiting import Place
 
 
 class ScoringStep:
@@ -33,6 +34,12 @@ class ScoringStep:
     def facts(self) -> Mapping[str, Any]:
         """The model."""
         return {"model": self._scorer.name, "model_version": self._scorer.version}
+
+    def committed(self, ends: Mapping[Place, int]) -> None:
+        """Nothing waits for it."""
+
+    def stopping(self) -> None:
+        """A batch takes less than the stream has."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -12,7 +12,6 @@ import threading
 from millrace.kafka.stream_loop import StreamLoop
 from millrace.kafka.stream_options import Step
 from millrace.settings import load
-from millrace.streams.documents import work
 from millrace.streams.documents.work import document_options, document_step
 
 
@@ -26,7 +25,6 @@ def main() -> int:
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    work.GROUP = told["group"]
     settings = load()
     step, _ = document_step(settings, stop=threading.Event())
     StreamLoop(settings, document_options(settings, slot=0), step, on_step=on_step).run(timeout=60)

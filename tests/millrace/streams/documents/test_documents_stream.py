@@ -32,15 +32,14 @@ CHILD = Path(__file__).parent / "llm_child.py"
 
 
 @pytest.fixture
-def stream(broker_settings, server, tmp_path, monkeypatch):
+def stream(broker_settings, server, tmp_path):
     """Settings of a processor with topics and a group of its own on the session's broker."""
     name = f"docs-{uuid.uuid4().hex[:8]}"
-    monkeypatch.setattr("millrace.streams.documents.work.GROUP", f"g-{name}")
 
     def make(**more):
         facts = {
             "home": tmp_path / "llm-home", "llm_url": server.url, "llm_model": "tiny", "llm_timeout": 1.0,
-            "llm_input_topic": name, "llm_output_topic": f"{name}-results", "partitions": 2,
+            "llm_input_topic": name, "llm_output_topic": f"{name}-results", "partitions": 2, "stream_prefix": name,
             "llm_port": 20_000 + random.randrange(9_000),
         }  # fmt: skip
         settings = broker_settings.model_copy(update=facts | more)
@@ -200,7 +199,7 @@ def environment(settings):
         "MILLRACE_HOME": str(settings.home), "MILLRACE_KAFKA_PORT": str(settings.kafka_port),
         "LLM_URL": settings.llm_url, "LLM_TIMEOUT": "5", "INPUT_TOPIC": settings.llm_input_topic,
         "OUTPUT_TOPIC": settings.llm_output_topic, "MILLRACE_LLM_PORT": str(settings.llm_port), "MODEL_NAME": "tiny",
-        "MILLRACE_TOPIC_PARTITIONS": str(settings.partitions),
+        "MILLRACE_TOPIC_PARTITIONS": str(settings.partitions), "MILLRACE_STREAM_PREFIX": settings.stream_prefix,
     }  # fmt: skip
 
 
@@ -211,7 +210,7 @@ def test_a_kill_at_any_step_loses_and_doubles_no_result_and_leaves_the_trail_who
 ):
     settings = stream(partitions=1, llm_concurrency=4)
     send(settings, documents(["Well"] * 40))
-    told = json.dumps({"step": step, "batch": 3, "group": f"g-{settings.llm_input_topic}"})
+    told = json.dumps({"step": step, "batch": 3})
     killed = subprocess.run(
         [sys.executable, str(CHILD), told], env=environment(settings), capture_output=True, timeout=90
     )

@@ -37,11 +37,11 @@ def millrace():
 def environment(broker_settings, server, tmp_path, free_port, monkeypatch):
     """Variables that lead the commands to the session's broker, topics of their own and the scripted server."""
     name = f"docs-{uuid.uuid4().hex[:8]}"
-    monkeypatch.setattr("millrace.streams.documents.work.GROUP", f"g-{name}")
     variables = {
         "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA_PORT": str(broker_settings.kafka_port),
         "LLM_URL": server.url, "MODEL_NAME": "scripted", "INPUT_TOPIC": name, "OUTPUT_TOPIC": f"{name}-results",
         "MILLRACE_LLM_PORT": str(free_port), "MILLRACE_TOPIC_PARTITIONS": "1", "LLM_TIMEOUT": "5",
+        "MILLRACE_STREAM_PREFIX": name,
     }  # fmt: skip
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
