@@ -166,7 +166,9 @@ class Intake:
             self._records.extend([MessageRecord(message, topic_id) for message in good])
         else:
             self._records.extend([MessageRecord(message, ids[message.topic()]) for message in good])
-        self._ends.update({(message.topic(), message.partition()): message.offset() + 1 for message in good})
+        # each partition's messages come in order: where there is one, the last tells
+        told = good[-1:] if len(names) == 1 and len({message.partition() for message in good}) == 1 else good
+        self._ends.update({(message.topic(), message.partition()): message.offset() + 1 for message in told})
         self._bytes += sum(map(len, good))
 
     def _topic_id(self, topic: str) -> str | None:

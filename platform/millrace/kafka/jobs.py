@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from millrace.contracts.errors import MillraceError, TerminalError, TransientError
 from millrace.kafka.dead_letters import build_dead_letter
@@ -10,8 +11,8 @@ from millrace.kafka.processor import Output, Processor, Result
 from millrace.kafka.records import Record
 from millrace.kafka.waiting import Place, place_of
 
-_ROOM_BYTES = 64 << 10
-"""What a message carries beside its value and key: headers and framing."""
+_LARGEST_BYTES = LARGEST_MESSAGE_BYTES - (64 << 10)
+"""Of an output's value and key; the rest is for headers and framing."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def work_on(job: Job, processor: Processor, *, most: int | None = None) -> tuple
 
 def settle(job: Job, *, stage: str, code_version: str, progress: bool) -> Settled:
     """The job divided: per partition, all before the first record without a final result can be committed."""
+    if (plain := _all_good(job.results)) is not None:
+        return Settled(plain, job.ends, len(job.records), 0, "", None, progress, None)
     failed = [result for result in job.results if result is None or isinstance(result, MillraceError)]
     if not any(result is None or isinstance(result, TransientError) for result in failed):
         outputs, dead, cause = _outputs(job.records, job.results, stage=stage, tries=job.tries, version=code_version)
@@ -107,6 +110,15 @@ def settle(job: Job, *, stage: str, code_version: str, progress: bool) -> Settle
     return Settled(outputs, ends, len(done), dead, cause, held, progress, transient[-1] if transient else None)
 
 
+def _all_good(results: Sequence[Result | None]) -> list[Output] | None:
+    """All outputs of a batch without an error, which nearly every batch is; None for any other."""
+    if not set(map(type, results)) <= {tuple, list}:
+        return None
+    outputs: list[Output] = list(chain.from_iterable(results))  # type: ignore[arg-type]
+    largest = max((len(value or b"") + len(key or b"") for _, value, key, _ in outputs), default=0)
+    return outputs if largest <= _LARGEST_BYTES else None
+
+
 def _outputs(
     records: Sequence[Record], results: Sequence[Result | None], *, stage: str, tries: int, version: str
 ) -> tuple[list[Output], int, str]:
@@ -126,7 +138,7 @@ def _outputs(
 def _too_large(outputs: Sequence[Output]) -> TerminalError | None:
     for output in outputs:
         size = len(output.value or b"") + len(output.key or b"")
-        if size > LARGEST_MESSAGE_BYTES - _ROOM_BYTES:
+        if size > _LARGEST_BYTES:
             return TerminalError(
                 f"the output for {output.topic} has {size} bytes, more than a message may have",
                 remedy="let the step give less for this record",

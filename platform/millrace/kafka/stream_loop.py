@@ -14,6 +14,7 @@ from millrace.contracts.errors import CannotReach
 from millrace.kafka.breaker import Breaker
 from millrace.kafka.committers import MustAbort, committer_of
 from millrace.kafka.dead_letter_share import DeadLetterShare
+from millrace.kafka.garbage import Garbage
 from millrace.kafka.intake import Intake
 from millrace.kafka.jobs import Job, Settled, settle, work_on
 from millrace.kafka.presence import Presence
@@ -101,11 +102,13 @@ class StreamLoop:
             self._committer.open(began + self._options.give_up_seconds)
             self._intake.subscribe()
             _log.info("stream.started member=%s topics=%s", self._options.member, ",".join(self._options.topics))
-            while not stop.is_set() and (timeout is None or time.monotonic() - began < timeout):
-                if self._wanted is not None and self.totals.records >= self._wanted:
-                    break
-                self._turn()
-            self._drain()
+            with Garbage() as garbage:
+                while not stop.is_set() and (timeout is None or time.monotonic() - began < timeout):
+                    if self._wanted is not None and self.totals.records >= self._wanted:
+                        break
+                    self._turn()
+                    garbage.between()
+                self._drain()
         except BaseException as error:
             _log.error("stream.ended member=%s error=%s message=%s", self._options.member, type(error).__name__, error)
             raise
