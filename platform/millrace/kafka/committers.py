@@ -42,8 +42,14 @@ class Committer(Protocol):
     def open(self, until: float) -> None:
         """Makes ready; `until` is monotonic. Raises CannotReach or Replaced."""
 
-    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
-        """Outputs and next offsets (`ends`) are durable. Raises MustAbort, CannotReach or Replaced."""
+    def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
+        """Outputs are durable. Called on a thread of its own; `group` is the consumer's group metadata.
+
+        Raises MustAbort, CannotReach or Replaced.
+        """
+
+    def confirm(self, ends: Mapping[Place, int], consumer: "Consumer") -> None:
+        """Next offsets (`ends`) are durable too. Called on the consumer's thread. Raises MustAbort or Replaced."""
 
     def abort(self, until: float) -> None:
         """Nothing of the batch that failed will be seen. Raises CannotReach or Replaced."""
@@ -148,7 +154,7 @@ class Transactions(_Sender):
         except MustAbort as error:
             raise self._away(f"the transactions could not be opened: {error}") from error
 
-    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
+    def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
         """Outputs and offsets in one transaction."""
         from confluent_kafka import KafkaException, TopicPartition
 
@@ -157,7 +163,6 @@ class Transactions(_Sender):
         self._send(outputs, until)
         self._on_step(Step.PRODUCED)
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        group = consumer.consumer_group_metadata()
         seconds = max(0.1, min(_CALL_SECONDS, until - time.monotonic()))
         try:
             self._producer.send_offsets_to_transaction(offsets, group, seconds)
@@ -170,6 +175,9 @@ class Transactions(_Sender):
         self._on_step(Step.COMMITTING)
         self._call("the transaction was not committed", self._producer.commit_transaction, until)
         self._on_step(Step.COMMITTED)
+
+    def confirm(self, ends: Mapping[Place, int], consumer: "Consumer") -> None:
+        """The offsets were in the transaction."""
 
     def abort(self, until: float) -> None:
         """Aborts the open transaction; with a producer that is of no more use, by opening the slot anew.
@@ -197,10 +205,8 @@ class AtLeastOnce(_Sender):
     def open(self, until: float) -> None:
         """Nothing is to be made ready."""
 
-    def commit(self, outputs: Sequence[Output], ends: Mapping[Place, int], consumer: "Consumer", until: float) -> None:
-        """Outputs, then offsets."""
-        from confluent_kafka import KafkaError, KafkaException, TopicPartition
-
+    def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
+        """Outputs alone."""
         self._failed = None
         self._send(outputs, until)
         self._on_step(Step.PRODUCED)
@@ -208,6 +214,11 @@ class AtLeastOnce(_Sender):
             self._in_time(until, "the broker acknowledges no messages")
         if self._failed is not None:
             raise MustAbort(self._failed)
+
+    def confirm(self, ends: Mapping[Place, int], consumer: "Consumer") -> None:
+        """The offsets."""
+        from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
         self._on_step(Step.COMMITTING)
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
         try:

@@ -49,6 +49,16 @@ def fresh_job(records: Sequence[Record], ends: Mapping[Place, int]) -> Job:
     return Job(records, (None,) * len(records), ends)
 
 
+def joined(first: Job, second: Job) -> Job:
+    """Two jobs of different partitions as one."""
+    return Job(
+        [*first.records, *second.records],
+        [*first.results, *second.results],
+        {**first.ends, **second.ends},
+        max(first.tries, second.tries),
+    )
+
+
 def work_on(job: Job, processor: Processor, *, most: int | None = None) -> tuple[Job, bool]:
     """The job with the results of its records that have none or failed transiently, at most `most` of them.
 

@@ -1,4 +1,9 @@
-"""The loop of every stream: a batch in, its outputs and its offsets out in one transaction, until told to stop."""
+"""The loop of every stream: a batch in, its outputs and its offsets out in one transaction, until told to stop.
+
+Three batches are on their way at most: one is gathered, one is processed on a thread of its own, one is committed on
+another. Whoever reads the outputs sees the batches in their order all the same: a transaction begins when the one
+before it is committed.
+"""
 
 import logging
 import math
@@ -8,24 +13,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from millrace.contracts.errors import CannotReach
 from millrace.kafka.breaker import Breaker
+from millrace.kafka.commits import Commits
 from millrace.kafka.committers import MustAbort, committer_of
 from millrace.kafka.dead_letter_share import DeadLetterShare
 from millrace.kafka.garbage import Garbage
 from millrace.kafka.intake import Intake
-from millrace.kafka.jobs import Job, Settled, settle, work_on
+from millrace.kafka.jobs import Job, Settled, joined, settle, work_on
 from millrace.kafka.presence import Presence
 from millrace.kafka.processor import Processor
 from millrace.kafka.stream_options import Step, StreamOptions, Totals
 from millrace.kafka.waiting import Place, place_of
 from millrace.kafka.worker import Worker
 from millrace.settings import Settings
-
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaError
 
 _IDLE_SECONDS = 0.1
 """Longest wait for a record: a stop is noticed within this time."""
@@ -42,9 +44,10 @@ _log = logging.getLogger(__name__)
 
 
 class StreamLoop:
-    """Consumes, processes on a thread of its own, and commits outputs with offsets, in order per partition.
+    """Consumes, processes, and commits outputs with offsets, in order per partition.
 
-    One processor, one slot, one run: make a new one to run again. `on_step` hears of every checkpoint step.
+    One processor, one slot, one run: make a new one to run again. `on_step` hears of every checkpoint step, from
+    whichever thread reaches it.
     """
 
     def __init__(
@@ -61,8 +64,9 @@ class StreamLoop:
         self._version = settings.code_version or version("millrace")
         self._presence = Presence(settings, options)
         self._committer = committer_of(settings, options, on_step=on_step)
-        self._intake = Intake(settings, options, on_change=self._void, on_error=self._trouble)
+        self._intake = Intake(settings, options, on_change=self._void, on_error=self._presence.trouble)
         self._worker: Worker[tuple[int, Settled]] = Worker(f"stream-{options.member}")
+        self._commits = Commits(self._committer, member=options.member)
         self._breaker = Breaker(threshold=options.breaker_failures, first_pause=options.first_pause, draw=random.random)
         self._share = DeadLetterShare(
             limit=options.dead_letter_share, window=options.dead_letter_window, minimum=options.dead_letter_minimum
@@ -73,15 +77,17 @@ class StreamLoop:
         self._failing_since: float | None = None
         self._shutdown = math.inf
         self._wanted: int | None = None
-        self._committed: dict[Place, int] = {}
         self.totals = Totals()
-        self.committed_at: float | None = None
-        """Monotonic time of the last commit; None before the first."""
 
     @property
     def committed(self) -> dict[Place, int]:
         """Next offset of each partition that this run has committed. May be read from any thread."""
-        return dict(self._committed)
+        return self._commits.ends
+
+    @property
+    def committed_at(self) -> float | None:
+        """Monotonic time of the last commit; None before the first."""
+        return self._commits.committed_at
 
     def run(
         self, *, count: int | None = None, timeout: float | None = None, stop: threading.Event | None = None
@@ -114,12 +120,15 @@ class StreamLoop:
             raise
         finally:
             self._worker.close()
+            self._commits.close()
             self._intake.consumer.close()
         _log.info("stream.stopped member=%s totals=%s", self._options.member, self.totals)
         return self.totals
 
     def _turn(self) -> None:
-        if self._worker.wait(0):
+        if self._commits.wait(0):
+            self._take_commit()
+        if not self._commits.busy and self._worker.wait(0):
             self._finish()
         self._submit(last=self._room() <= 0)
         self._read(self._room())
@@ -132,7 +141,9 @@ class StreamLoop:
     @property
     def _flying(self) -> int:
         """Records that were read and are not committed."""
-        return len(self._intake) + self._in_work + (len(self._held.records) if self._held else 0)
+        return (
+            len(self._intake) + self._in_work + self._commits.records + (len(self._held.records) if self._held else 0)
+        )
 
     def _submit(self, *, last: bool) -> None:
         if self._worker.busy:
@@ -160,7 +171,7 @@ class StreamLoop:
     def _read(self, most: float) -> None:
         if most <= 0 or self._intake.full or self._breaker.open:
             # what is full empties when the step is done: only a long step, or a wait, is worth a pause
-            if not self._worker.wait(_PAUSE_AFTER_SECONDS):
+            if not (self._commits if self._commits.busy else self._worker).wait(_PAUSE_AFTER_SECONDS):
                 self._intake.stand_still(_BUSY_SECONDS if self._worker.busy else self._patience())
             return
         if self._flying < self._options.batch_records:
@@ -168,7 +179,7 @@ class StreamLoop:
         self._intake.read(most=int(min(most, 1 << 20)), seconds=self._patience())
 
     def _patience(self) -> float:
-        if self._worker.busy:
+        if self._worker.busy or self._commits.busy:
             return _BUSY_SECONDS
         waits = [_IDLE_SECONDS]
         if self._held is not None:
@@ -181,11 +192,12 @@ class StreamLoop:
         self._in_work = 0
         epoch, settled = self._worker.take()
         if epoch != self._epoch:
+            # another has these partitions, or the transaction before this one was aborted
             return
         self._on_step(Step.PROCESSED)
         self._share.admit(settled.records, settled.dead_letters, cause=settled.cause)
-        if settled.records and not self._commit(settled):
-            return
+        if settled.records:
+            self._commits.begin(settled, self._intake.consumer, self._until)
         self._hold(settled)
 
     def _hold(self, settled: Settled) -> None:
@@ -211,21 +223,17 @@ class StreamLoop:
                 self._options.member, len(job.records), place_of(job.records[0]), tries, pause,
                 "open" if self._breaker.open else "closed", settled.transient,
             )  # fmt: skip
-        self._held = job if self._held is None else _joined(self._held, job)
+        self._held = job if self._held is None else joined(self._held, job)
         self._intake.hold(set(self._held.ends))
 
-    def _commit(self, settled: Settled) -> bool:
-        until = min(time.monotonic() + self._options.give_up_seconds, self._shutdown)
+    def _take_commit(self) -> None:
         try:
-            self._committer.commit(settled.outputs, settled.ends, self._intake.consumer, until)
+            settled = self._commits.take(self._intake.consumer)
         except MustAbort as abort:
-            self._rewind(abort, until)
-            return False
+            self._rewind(abort, self._until)
+            return
         self._failing_since = None
         self._presence.seen()
-        # a new dictionary: another thread may be reading the one before
-        self._committed = self._committed | dict(settled.ends)
-        self.committed_at = time.monotonic()
         self.totals = replace(
             self.totals,
             records=self.totals.records + settled.records,
@@ -233,7 +241,6 @@ class StreamLoop:
             dead_letters=self.totals.dead_letters + settled.dead_letters,
             transactions=self.totals.transactions + 1,
         )
-        return True
 
     def _rewind(self, abort: MustAbort, until: float) -> None:
         _log.warning("stream.aborted member=%s error=%s", self._options.member, abort)
@@ -252,29 +259,39 @@ class StreamLoop:
 
     def _drain(self) -> None:
         self._shutdown = time.monotonic() + self._options.shutdown_seconds
-        if self._worker.wait(self._options.shutdown_seconds):
+        self._end_commit()
+        if not self._commits.busy and self._worker.wait(self._left_seconds):
             self._finish()
+            self._end_commit()
         elif self._worker.busy:
-            _log.warning(
-                "stream.left_unfinished member=%s records=%d: the step did not end in time; they are read again",
-                self._options.member, self._in_work,
-            )  # fmt: skip
+            self._warn_left("the step", self._in_work)
+
+    def _end_commit(self) -> None:
+        if self._commits.wait(self._left_seconds):
+            self._take_commit()
+        elif self._commits.busy:
+            self._warn_left("the commit", self._commits.records)
+
+    @property
+    def _until(self) -> float:
+        return min(time.monotonic() + self._options.give_up_seconds, self._shutdown)
+
+    @property
+    def _left_seconds(self) -> float:
+        return max(0.0, self._shutdown - time.monotonic())
+
+    def _warn_left(self, what: str, records: int) -> None:
+        _log.warning(
+            "stream.left_unfinished member=%s records=%d: %s did not end in time; they are read again unless it does",
+            self._options.member, records, what,
+        )  # fmt: skip
 
     def _void(self) -> None:
-        """What was read and not committed is another's, or is read again."""
+        """What was read and not committed is another's, or is read again.
+
+        A commit on its way ends first: its offsets count only as long as the partitions are ours.
+        """
+        self._commits.wait(self._left_seconds)
         self._epoch += 1
         self._held = None
         self._intake.clear()
-
-    def _trouble(self, problem: "KafkaError") -> None:
-        self._presence.trouble(problem)
-
-
-def _joined(first: Job, second: Job) -> Job:
-    """Two jobs of different partitions as one."""
-    return Job(
-        [*first.records, *second.records],
-        [*first.results, *second.results],
-        {**first.ends, **second.ends},
-        max(first.tries, second.tries),
-    )

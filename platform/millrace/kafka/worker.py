@@ -1,5 +1,6 @@
-"""The thread on which a stream's records are processed, so that its consumer is polled meanwhile."""
+"""A thread for a stream's steps, and one for its commits, so that its consumer is polled meanwhile."""
 
+import math
 import queue
 import threading
 from collections.abc import Callable
@@ -29,8 +30,8 @@ class Worker(Generic[T]):
         self._todo.put(work)
 
     def wait(self, seconds: float) -> bool:
-        """Whether the work in flight is done, within the time; False when there is none."""
-        return self.busy and self._done.wait(seconds)
+        """Whether the work in flight is done, within the time; False when there is none. Infinity waits for its end."""
+        return self.busy and self._done.wait(None if math.isinf(seconds) else seconds)
 
     def take(self) -> T:
         """What the work gave, once it is done.

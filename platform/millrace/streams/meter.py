@@ -43,6 +43,7 @@ class Meter:
         self._processor = processor
         self._lock = threading.Lock()
         self._ages: list[int] = []
+        self._committing: list[int] = []
         self._clear()
 
     def process(self, batch: Sequence[Record]) -> Sequence[Result]:
@@ -59,11 +60,14 @@ class Meter:
 
     def on_step(self, step: Step) -> None:
         """Hears of the loop's steps."""
-        if step is Step.COMMITTED:
-            now = time.time()
-            with self._lock:
-                _put(self._end_to_end, [max(0.0, now - stamp / 1000) for stamp in self._ages])
-                self._ages = []
+        with self._lock:
+            if step is Step.PROCESSED:
+                # the next batch is processed while this one is committed
+                self._committing, self._ages = self._ages, []
+            elif step is Step.COMMITTED:
+                now = time.time()
+                _put(self._end_to_end, [max(0.0, now - stamp / 1000) for stamp in self._committing])
+                self._committing = []
 
     def take(self) -> Times:
         """The times since the last call, and a new window."""
