@@ -1,5 +1,6 @@
 """A stream on the whole platform: asked for, seen, killed, ended from Dagster's pages, and nothing lost on the way."""
 
+import csv
 import json
 import os
 import signal
@@ -91,3 +92,17 @@ def test_a_stream_survives_a_kill_and_ends_when_it_is_told_to(platform: Any, wai
     waits(lambda: not _member(platform)["alive"], "the end")
     waits(lambda: set(_runs(platform).values()) == {"FAILURE", "CANCELED", "SUCCESS"}, "a SUCCESS")
     assert sorted(_scored(platform), key=int) == [str(number) for number in range(700)]
+
+
+def test_the_demo_shows_everything_in_one_command(platform: Any, tmp_path: Any) -> None:
+    demo = ("stream", "demo", "--seconds", "5", "--rate", "40", "--bad", "0.1", "--folder", str(tmp_path), "--json")
+    told = platform.command(*demo).json()
+    assert (told["produced"], told["bad"] > 0) == (200, True)
+    with (tmp_path / "ai_kafka_results.csv").open(newline="") as source:
+        rows = list(csv.DictReader(source))
+    # what an earlier test left in the topic is in the file too
+    assert len(rows) == told["written"] >= told["produced"] - told["bad"]
+    assert len({row["event_id"] for row in rows}) == len(rows)
+    assert {row["ai_model"] for row in rows} == {"vader"}
+    assert (tmp_path / "ai_kafka_results" / "manifest.json").exists()
+    assert _member(platform)["wanted"] == 0

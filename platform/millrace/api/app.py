@@ -14,6 +14,7 @@ from millrace.api.routes import (
     datasets,
     external,
     health,
+    live,
     models,
     page_forms,
     pages,
@@ -45,7 +46,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.warehouse = warehouse
         app.state.conductor = Conductor(warehouse, settings)
         app.state.uploads = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
+        app.state.live = live.live_reader(settings, warehouse)
         yield
+        await anyio.to_thread.run_sync(app.state.live.close)
         warehouse.engine.dispose()
 
     app = FastAPI(
@@ -64,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         models.router,
         pipelines.router,
         progress.router,
+        live.router,
         policies.router,
         webhooks.router,
         health.router,

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from millrace.cli.output import Json, console, emit, guarded
+from millrace.cli.stream_demo import demo
 from millrace.cli.stream_produce import produce
 from millrace.cli.stream_sink import sink
 from millrace.cli.stream_status import status
+from millrace.cli.stream_watch import watch
 
 if TYPE_CHECKING:
     from millrace.settings import Settings
@@ -19,6 +21,8 @@ app = typer.Typer(help="Start, stop and watch long-running streams.", no_args_is
 app.command()(status)
 app.command()(produce)
 app.command()(sink)
+app.command()(watch)
+app.command()(demo)
 
 Name = Annotated[str, typer.Argument(help="The stream.")]
 _DEFAULT = "score_events"

@@ -1,0 +1,1 @@
+"""Scored events as they come: what the live page and the terminal show."""

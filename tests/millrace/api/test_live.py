@@ -1,0 +1,170 @@
+"""The live page on a real server, a real broker and in a real browser."""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+
+import httpx
+import pytest
+from confluent_kafka import Producer
+from websockets.sync.client import connect
+
+from millrace.kafka.topics import create_topics
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"> </script><script>document.title='taken'</script>"
+
+
+@pytest.fixture
+def stream(broker_settings, served):
+    """A served API on topics of its own, and `put(count, text)` that sends scored events."""
+    mark = uuid.uuid4().hex[:8]
+    names = {"MILLRACE_EVENTS_TOPIC": f"raw-{mark}", "MILLRACE_SCORED_TOPIC": f"out-{mark}"}
+    create_topics(broker_settings, names.values())
+    api = served(MILLRACE_MODE="KAFKA", KAFKA_BOOTSTRAP=broker_settings.bootstrap, MILLRACE_STREAM_PREFIX=mark, **names)
+    producer = Producer({"bootstrap.servers": broker_settings.bootstrap, "log_level": 0})
+
+    def put(count, text="This is good", *, start=0):
+        for number in range(start, start + count):
+            event = {
+                "event_id": f"e{number}", "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "user_id": "7",
+                "channel": ("web", "ios")[number % 2], "lang": "en", "text": text,
+                "sentiment": ("POSITIVE", "NEGATIVE", "NEUTRAL")[number % 3], "sentiment_score": 0.9,
+                "ai_model": "vader", "ai_ts": "2026-01-01T00:00:01Z", "label_scores": {}, "score_kind": "proportion",
+                "model_version": "1", "source": {"topic": "t", "topic_id": "i", "partition": 0, "offset": number},
+            }  # fmt: skip
+            producer.produce(f"out-{mark}", json.dumps(event), "7")
+        producer.produce(f"out-{mark}", b"no scored event")
+        assert producer.flush(10) == 0
+
+    return api, put
+
+
+class Viewer:
+    """Reads server-sent events and counts as the page does."""
+
+    def __init__(self, url):
+        self.url = url
+        self.known = None
+        self.counts = {}
+        self.kinds = []
+
+    def until(self, total):
+        headers = {} if self.known is None else {"Last-Event-ID": self.known}
+        with httpx.stream("GET", f"{self.url}/streams/score_events/live", headers=headers, timeout=20) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            kind = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    self.known = value
+                elif name == "event":
+                    kind = value
+                    self.kinds.append(kind)
+                    self.counts = {} if kind == "whole" else self.counts
+                elif name == "data":
+                    for second, sentiment, channel, count in json.loads(value)["counts"]:
+                        key = (second, sentiment, channel)
+                        self.counts[key] = self.counts.get(key, 0) + count
+                    if sum(self.counts.values()) >= total:
+                        return
+
+
+@pytest.mark.broker
+def test_a_viewer_that_comes_back_has_no_gap_and_nothing_twice(stream):
+    api, put = stream
+    put(30)
+    viewer = Viewer(api.url)
+    viewer.until(30)
+    put(40, start=30)
+    time.sleep(1)
+    put(30, start=70)
+    viewer.until(100)
+    assert sum(viewer.counts.values()) == 100
+    assert viewer.kinds.count("whole") == 1
+    by_sentiment = {}
+    for (_, sentiment, _), count in viewer.counts.items():
+        by_sentiment[sentiment] = by_sentiment.get(sentiment, 0) + count
+    assert by_sentiment == {"POSITIVE": 34, "NEGATIVE": 33, "NEUTRAL": 33}
+
+
+@pytest.mark.broker
+def test_the_status_is_told_with_lag_and_state(stream):
+    api, _ = stream
+    told = httpx.get(f"{api.url}/streams/score_events/status", timeout=20).json()
+    assert (told["stream"], told["wanted"], told["lag_records"]) == ("score_events", 0, 0)
+
+
+class Browser:
+    """A page in Chromium, spoken to by its DevTools protocol: `--dump-dom` does not wait for a stream's events."""
+
+    def __init__(self, chromium, folder, url):
+        self._process = subprocess.Popen(
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}",
+             "--remote-debugging-port=0", "--window-size=1000,1500", url],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        port, deadline = folder / "DevToolsActivePort", time.monotonic() + 20
+        while not (port.exists() and "\n" in port.read_text()):
+            assert time.monotonic() < deadline, "Chromium did not start"
+            time.sleep(0.05)
+        pages = httpx.get(f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json", timeout=10).json()
+        address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
+        self._held = contextlib.ExitStack()
+        self._socket = self._held.enter_context(connect(address, max_size=None))
+        self._number = 0
+
+    def call(self, method, **parameters):
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while True:
+            answer = json.loads(self._socket.recv(10))
+            if answer.get("id") == self._number:
+                return answer["result"]
+
+    def value(self, expression):
+        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
+
+    def picture(self):
+        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+
+    def close(self):
+        self._held.close()
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+
+@pytest.mark.broker
+@pytest.mark.chromium
+def test_the_page_shows_what_was_scored_and_runs_no_script_of_a_message(stream, chromium, tmp_path):
+    api, put = stream
+    put(60)
+    put(3, HOSTILE, start=60)
+    browser = Browser(chromium, tmp_path, f"{api.url}/ui/streams")
+    try:
+        deadline = time.monotonic() + 20
+        while browser.value("document.getElementById('total').textContent") != "63":
+            assert time.monotonic() < deadline, browser.value("document.body.innerText")
+            time.sleep(0.1)
+        page = browser.value("document.documentElement.outerHTML")
+        assert browser.picture().startswith(b"\x89PNG")
+    finally:
+        browser.close()
+    assert "positive 21" in page
+    assert "negative 21" in page
+    assert page.count("<rect") >= 8
+    assert "&lt;img src=x onerror" in page
+    assert "<title>Scored events, live · Millrace</title>" in page
+    assert '<span class="muted" id="connection">live</span>' in page
+
+
+def test_without_a_broker_the_page_says_so(served):
+    api = served()
+    with httpx.stream("GET", f"{api.url}/streams/score_events/live", timeout=40) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: ") and "trouble" in json.loads(line[6:])["status"]:
+                break
