@@ -1,6 +1,7 @@
 """Bias of the model's predictions, on rows that it was not trained on."""
 
 import time
+from dataclasses import replace
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
@@ -37,6 +38,7 @@ def model_bias_report(
     """The bias report on the model; in the run that trained the model, the stage ends with it."""
     from millrace.automl.result import ModelCard
     from millrace.automl.split import holdout_positions
+    from millrace.bias.counterfactual import change_sensitive
     from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
     from millrace.bias.predictions import measure_model_bias
@@ -62,6 +64,8 @@ def model_bias_report(
             scores=favourable_scores(predictor, unseen, work.answers.positive),
             features=unseen.drop(columns=[work.answers.target, *work.answers.sensitive]),
         )
+        asked = change_sensitive(predictor.predict, unseen, answers=work.answers, used=None, policy=policy, seed=seed)
+        report = replace(report, parts=(*report.parts, asked))
         report, before = with_previous(report, store, work, kind="model_bias", model_version=model.version)
         facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
         page = render_bias_page(report, facts=facts)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.figures import Abroca
 from millrace.bias.resampling import percentiles, resample
 from millrace.bias.score_bins import count_scores
+from millrace.bias.score_figures import Abroca
 
 if TYPE_CHECKING:
     import numpy as np

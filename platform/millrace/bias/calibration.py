@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.figures import Bin, Reliability
 from millrace.bias.intervals import quantile, wilson
 from millrace.bias.resampling import percentiles, resample
+from millrace.bias.score_figures import Bin, Reliability
 
 if TYPE_CHECKING:
     import numpy as np

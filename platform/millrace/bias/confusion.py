@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from millrace.bias.abroca import abroca_by_group
@@ -12,18 +12,11 @@ from millrace.bias.estimates import compared as compared_estimates
 from millrace.bias.estimates import estimate_disparity, measure_estimates
 from millrace.bias.facet_tables import Company, count_facets
 from millrace.bias.facets import measure_facets
-from millrace.bias.figures import (
-    Abroca,
-    AttributeReport,
-    Disparity,
-    Facet,
-    Measure,
-    Reliability,
-    ScoreBins,
-    Significance,
-)
+from millrace.bias.figures import AttributeReport, Disparity, Facet, Measure, Significance
+from millrace.bias.macro import macro_average
 from millrace.bias.rates import Rates, compared, measure_rates, rate_disparity, rate_gap
 from millrace.bias.score_bins import count_scores
+from millrace.bias.score_figures import Abroca, Reliability, ScoreBins
 from millrace.bias.significance import estimate_significance, rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
@@ -107,6 +100,7 @@ def classified(
     disparities: list[Disparity] = []
     tests: list[Significance] = []
     facets: list[Facet] = []
+    by_metric: list[Rates] = []
     for outcome in outcomes.measured:
         shown = None if outcomes.positive is not None else outcome
         place = outcomes.names.index(outcome)
@@ -121,6 +115,15 @@ def classified(
             label, said = truth == place, predicted == place
             counts = count_facets(grouping, chosen, label=label, predicted=said, company=company, seed=chance)
             facets += measure_facets(counts, grouping.names, chosen, outcome=shown, policy=policy, seed=chance)
+        by_metric.extend(rates)
+    if outcomes.positive is None and len(outcomes.measured) > 1:
+        for metric in ("true_positive_rate", "precision"):
+            parts = [item for item in by_metric if item.metric == metric]
+            macro = macro_average(f"macro_{metric}", parts, grouping.rows)
+            whole = macro_average(f"macro_{metric}", [_together(item) for item in parts], grouping.rows)
+            measures.append(measure_estimates(macro, grouping, policy, overall=float(whole.values[0])))
+            disparities.append(estimate_disparity(macro, grouping, kind="difference", policy=policy))
+            tests.append(estimate_significance(macro, compared_estimates(macro, grouping, policy)))
     accuracy = Rates("accuracy", None, *cells.hits().rate("accuracy"))
     measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
@@ -155,6 +158,11 @@ def classified(
         abroca=areas,
         scores=bins,
     )
+
+
+def _together(rates: Rates) -> Rates:
+    """The rate of all groups together, as one group."""
+    return replace(rates, successes=rates.successes.sum(keepdims=True), trials=rates.trials.sum(keepdims=True))
 
 
 def count_cells(

@@ -10,21 +10,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from millrace.bias.catalogue import Metric
-from millrace.bias.figures import (
-    Abroca,
-    Disparity,
-    Facet,
-    Group,
-    Measure,
-    Population,
-    Reliability,
-    ScoreBins,
-    Significance,
-    SubgroupSearch,
-)
+from millrace.bias.figures import Disparity, Facet, Group, Measure, Population, Significance, SubgroupSearch
 from millrace.bias.origin import Source
 from millrace.bias.policy import Frame, JudgedMetric
 from millrace.bias.report import FORMAT, Subject
+from millrace.bias.score_figures import Abroca, Distribution, Reliability, ScoreBins
 from millrace.bias.verdicts import Better
 from millrace.contracts.stages import TaskType, Verdict
 
@@ -62,6 +52,7 @@ class Attribute(_Shape):
     reliability: tuple[Reliability, ...]
     abroca: tuple[Abroca, ...]
     scores: ScoreBins | None
+    distributions: tuple[Distribution, ...]
 
 
 class PolicyLine(_Shape):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millrace.bias.distributions import distributions_by_group
 from millrace.bias.estimates import Estimates, compared, estimate_disparity, measure_estimates
 from millrace.bias.figures import AttributeReport
 from millrace.bias.groups import Grouping
@@ -34,6 +35,15 @@ def regressed(
     above = scoring_rates(predicted, grouping)
     return AttributeReport(
         attribute=name,
+        distributions=distributions_by_group(
+            predicted,
+            predicted - truth,
+            grouping,
+            rates_compared(above, grouping, policy),
+            deviation=deviation,
+            policy=policy,
+            seed=chance,
+        ),
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
         measures=(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from millrace.pages import filters
 
 if TYPE_CHECKING:
-    from millrace.bias.figures import AttributeReport, ScoreBins, ScoreCounts
+    from millrace.bias.figures import AttributeReport
+    from millrace.bias.score_figures import ScoreBins, ScoreCounts
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 220, 44, 12, 26
 MOST_CURVES = 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from millrace.bias.score_figures import Abroca, Distribution, Reliability, ScoreBins
 from millrace.bias.verdicts import Better, worst
 from millrace.contracts.stages import Verdict
 
@@ -155,59 +156,6 @@ class Facet:
 
 
 @dataclass(frozen=True)
-class Bin:
-    """Rows whose score lies from `start` to below `stop`: mean score, rate of the outcome, its interval."""
-
-    start: float
-    stop: float
-    rows: int
-    score: float
-    rate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Calibration of one group: expected calibration error with its interval, and the bins that hold rows."""
-
-    group: str
-    rows: int
-    error: float
-    low: float
-    high: float
-    bins: tuple[Bin, ...]
-
-
-@dataclass(frozen=True)
-class ScoreCounts:
-    """Rows of one group by bin of the score: those without and those with the favourable outcome."""
-
-    group: str
-    unfavourable: tuple[int, ...]
-    favourable: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ScoreBins:
-    """Scores counted: bin k holds scores from `starts[k]` to below `starts[k + 1]`, the last one all above."""
-
-    starts: tuple[float, ...]
-    groups: tuple[ScoreCounts, ...]
-
-
-@dataclass(frozen=True)
-class Abroca:
-    """Area between the ROC curves of a group and of everyone else, 0 to 1; None where a curve does not exist."""
-
-    group: str
-    rows: int
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
 class Population:
     """The groups of a sensitive column, counted."""
 
@@ -236,6 +184,8 @@ class AttributeReport:
     abroca: tuple[Abroca, ...] = ()
     """Empty where no scores were given."""
     scores: ScoreBins | None = None
+    distributions: tuple[Distribution, ...] = ()
+    """Of numbers only; empty for classes."""
 
     @property
     def verdict(self) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from millrace.bias.crossings import cross_columns
+from millrace.bias.distributions import distributions_by_group
 from millrace.bias.estimates import Estimates, estimate_disparity, measure_estimates
 from millrace.bias.estimates import compared as compared_estimates
 from millrace.bias.facet_tables import Company, count_facets
@@ -129,8 +130,12 @@ def _means_of(
     estimates = Estimates("mean", "target", means, errors, rows)
     above, chance = scoring_rates(numbers, grouping), seed_of(seed, name, "scoring_rate")
     spread = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    chosen = compared(above, grouping, policy)
     return AttributeReport(
         attribute=name,
+        distributions=distributions_by_group(
+            numbers, numbers, grouping, chosen, deviation=spread, policy=policy, seed=chance
+        ),
         grouping=grouping.how,
         groups=count_groups(grouping, policy=policy),
         measures=(

@@ -56,6 +56,20 @@ MEASURES: dict[str, Metric] = dict(
             "0 to 1",
             "the larger of the differences in true and in false positive rate",
         ),
+        _measure(
+            "macro_true_positive_rate",
+            "Balanced accuracy (macro recall)",
+            "Σ TP_c/(TP_c+FN_c) / classes",
+            "0 to 1",
+            "mean over the classes of the share found",
+        ),
+        _measure(
+            "macro_precision",
+            "Macro precision",
+            "Σ TP_c/(TP_c+FP_c) / classes",
+            "0 to 1",
+            "mean over the classes of the share that is right",
+        ),
         _measure("mean", "Mean", "Σ y / n", "any", "average of the target"),
         _measure("mean_prediction", "Mean prediction", "Σ ŷ / n", "any", "average of the predictions"),
         _measure(

@@ -21,6 +21,8 @@ JudgedMetric = Literal[
     "equalized_odds_difference",
     "precision_difference",
     "accuracy_difference",
+    "macro_true_positive_rate_difference",
+    "macro_precision_difference",
     "auc_difference",
     "mean_standardised_difference",
     "mean_prediction_standardised_difference",

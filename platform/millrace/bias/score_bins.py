@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.figures import ScoreBins, ScoreCounts
+from millrace.bias.score_figures import ScoreBins, ScoreCounts
 
 if TYPE_CHECKING:
     import numpy as np
