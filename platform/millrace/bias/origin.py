@@ -27,9 +27,10 @@ class Source(BaseModel):
     """Of the file, or of the data set version as it came."""
     file: str | None = None
     predictions: str | None = None
-    """Columns of the file that held predictions, scores and strata."""
+    """Columns of the file that held predictions, scores, strata and numbers of people."""
     score: str | None = None
     strata: str | None = None
+    weights: str | None = None
     dataset: str | None = None
     """`user.dataset`."""
     version: int | None = None

@@ -37,6 +37,10 @@ def bias(
         str | None,
         typer.Option(help="Column within which Clarify's conditional disparity compares.", rich_help_panel=_WHAT),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Column with how many people a row stands for, in whole numbers.", rich_help_panel=_WHAT),
+    ] = None,
     predictions: Annotated[
         str | None, typer.Option(help="Column with a model's predictions of the target.", rich_help_panel=_MODEL)
     ] = None,
@@ -105,7 +109,7 @@ def bias(
     options = BiasOptions(
         file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
         predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, previous=previous,
-        out=out, mitigate=mitigate, treat=treat, aim=aim,
+        weights=weights, out=out, mitigate=mitigate, treat=treat, aim=aim,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))
 

@@ -40,6 +40,7 @@ class BiasOptions:
     proxies: bool
     seed: int
     previous: Path | None
+    weights: str | None
     out: Path | None
     mitigate: str | None = None
     treat: str | None = None
@@ -52,6 +53,7 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     Raises:
         BadInput: the file, a column or the policy cannot be used; names the option and the remedy.
     """
+    from millrace.bias.counts import expand_counts
     from millrace.bias.origin import whole_document
     from millrace.bias.policy import find_policy
 
@@ -64,8 +66,13 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         )
     check_mitigation(options)
     frame, profile = _read(options.file)
+    notes: tuple[str, ...] = ()
+    if options.weights is not None:
+        frame, note = expand_counts(frame, options.weights)
+        notes = (note,)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy)
+    report = replace(report, notes=(*report.notes, *notes))
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
@@ -172,6 +179,7 @@ def _source(options: BiasOptions) -> "Source":
         predictions=options.predictions,
         score=options.score,
         strata=options.strata,
+        weights=options.weights,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from millrace.bias.counts import expand_counts
 from millrace.bias.label import measure_label_bias
 from millrace.bias.page import render_bias_page
 from millrace.bias.predictions import measure_model_bias
@@ -26,6 +27,8 @@ ODD = {
     "missing where refused": np.where(LABEL == "yes", np.where(RNG.random(ROWS) < 0.5, "a", "b"), None),
     "a group of one row": np.array(["x", *np.where(RNG.random(ROWS - 1) < 0.5, "a", "b")]),
     "a group without positives": np.where(LABEL == "yes", "a", np.where(RNG.random(ROWS) < 0.5, "a", "b")),
+    "a group without negatives": np.where(LABEL == "no", "a", np.where(RNG.random(ROWS) < 0.5, "a", "b")),
+    "markup": np.where(RNG.random(ROWS) < 0.5, "<b>x</b>", "<script>alert(1)</script>"),
     "not a number": np.where(RNG.random(ROWS) < 0.2, np.nan, RNG.normal(size=ROWS)),
     "infinite": np.where(RNG.random(ROWS) < 0.2, np.inf, RNG.normal(size=ROWS)),
     "empty text": np.where(RNG.random(ROWS) < 0.5, "", " "),
@@ -110,3 +113,39 @@ def test_a_stratum_that_is_not_there_is_refused() -> None:
     with pytest.raises(BadInput) as caught:
         measure_label_bias(frame, answers=answers, seed=0, strata="whoo")
     assert caught.value.field == "strata"
+
+
+def test_a_table_of_counts_gives_the_figures_of_the_rows_it_stands_for() -> None:
+    counts = pd.DataFrame(
+        {"who": ["a", "a", "b", "b", "c"], "got": ["yes", "no", "yes", "no", "no"], "n": [120, 80, 60, 140, 0]}
+    )
+    expanded, note = expand_counts(counts, "n")
+    assert list(expanded.columns) == ["who", "got"]
+    assert expanded.value_counts().to_dict() == {
+        ("b", "no"): 140, ("a", "yes"): 120, ("a", "no"): 80, ("b", "yes"): 60,
+    }  # fmt: skip
+    assert note == "5 rows stand for 400 people (column n); rows that stand for nobody: 1."
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [1, -1], [1, 0.5], [1, np.nan], [1, np.inf], ["1", "x"], [0, 0], [10_000_000, 10_000_001],
+        [pd.Timestamp("2024-01-01")] * 2, [None, None],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_weights_that_are_no_numbers_of_people_are_refused(weights: list[object]) -> None:
+    with pytest.raises(BadInput) as caught:
+        expand_counts(pd.DataFrame({"who": ["a", "b"], "n": weights}), "n")
+    assert caught.value.field == "weights"
+    assert caught.value.remedy
+
+
+def test_a_sensitive_column_that_is_not_there_is_refused_with_near_names() -> None:
+    frame = pd.DataFrame({"gender": ["a", "b"], "got": ["yes", "no"]})
+    answers = Answers(target="got", task_type="classification", positive="yes", sensitive=("gendr",))
+    with pytest.raises(BadInput) as caught:
+        measure_label_bias(frame, answers=answers, seed=0)
+    assert caught.value.field == "sensitive"
+    assert "gender" in caught.value.remedy

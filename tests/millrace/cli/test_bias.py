@@ -159,3 +159,20 @@ def test_the_file_may_stand_after_the_options_and_help_shows_both_commands(
     file = write_csv(tmp_path / "loans.csv", 300)
     assert millrace("bias", "--target", "approved", "--sensitive", "sex", str(file)).code == 0
     assert "diff" in millrace("bias", "--help").out
+
+
+def test_a_table_of_counts_is_measured_as_the_people_it_stands_for(
+    millrace: Callable[..., Any], tmp_path: Path
+) -> None:
+    counts = tmp_path / "counts.csv"
+    counts.write_text("sex,hired,n\nf,yes,120\nf,no,280\nm,yes,200\nm,no,200\n", encoding="utf-8")
+    call = ("--target", "hired", "--positive", "yes", "--sensitive", "sex", "--json")
+    ran = millrace("bias", str(counts), *call, "--weights", "n")
+    assert ran.code == 0, ran.out
+    document = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))
+    assert document["rows"] == 800
+    assert [one["value"] for one in document["verdicts"] if one["metric"] == "selection_rate_ratio"] == [0.6]
+    assert any("4 rows stand for 800 people" in note for note in document["notes"])
+    counts.write_text(counts.read_text().replace("280", "-280"), encoding="utf-8")
+    refused = millrace("bias", str(counts), *call, "--weights", "n")
+    assert (refused.code, refused.last["field"]) == (2, "weights")
