@@ -55,7 +55,8 @@ def doctor(as_json: Json = False) -> None:
         emit({"healthy": not failed, "findings": [vars(one) for one in looks]})
     else:
         for one in looks:
-            console().print(Text.assemble((f"{one.level:4} ", _STYLES[one.level]), f"{one.name}: {one.seen}"))
+            words = Text.assemble((f"{one.level:4} ", _STYLES[one.level]), f"{one.name}: {one.seen}")
+            console().print(words, soft_wrap=True)
             if one.remedy:
                 console().print(Text(f"     to fix: {one.remedy}"), soft_wrap=True)
     if failed:

@@ -14,6 +14,7 @@ from millrace.streams.documents.audit import anchor_path, trail_path
 from millrace.streams.documents.audit_verify import verify_trail
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.document import FinancialDocument
+from millrace.streams.documents.errors import Rejected, ServerFailed
 from millrace.streams.documents.prompt import parameters_of
 from millrace.streams.documents.result import LlmResult
 from millrace.streams.documents.samples import sample
@@ -56,6 +57,10 @@ async def _server(settings: Settings) -> list[Look]:
         began = time.monotonic()
         try:
             models = await client.models()
+        except (ServerFailed, Rejected) as error:
+            # it is the completions that are needed
+            return [Look("server", "warn", f"no list of models: {error.message}", "see the server's log"),
+                    await _trial(settings, client)]  # fmt: skip
         except MillraceError as error:
             remedy = error.remedy or "set LLM_URL to the server's address"
             if settings.llm_url.rstrip("/").endswith(f":{settings.api_port}"):

@@ -3,16 +3,22 @@
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from millrace.contracts.task import Coordinates
+from millrace.kafka.clients import reader_config
+from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.streams.documents.analysis import analyse
 from millrace.streams.documents.answer import ANSWER_SCHEMA
@@ -282,3 +288,60 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@pytest.fixture
+def stream(broker_settings: Settings, server: ScriptedServer, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings of a processor with topics and a group of its own on the session's broker."""
+    name = f"docs-{uuid.uuid4().hex[:8]}"
+
+    def make(**more: Any) -> Settings:
+        facts = {
+            "home": tmp_path / "llm-home", "llm_url": server.url, "llm_model": "tiny", "llm_timeout": 1.0,
+            "llm_input_topic": name, "llm_output_topic": f"{name}-results", "partitions": 2, "stream_prefix": name,
+            "llm_port": 20_000 + random.randrange(9_000),
+        }  # fmt: skip
+        settings = broker_settings.model_copy(update=facts | more)
+        create_topics(settings, settings.topics.for_documents())
+        return settings
+
+    return make
+
+
+def _read(settings: Settings, topic: str) -> list[Message]:
+    """Everything committed in a topic."""
+    consumer, found = Consumer(reader_config(settings, enable_partition_eof=True)), []
+    for partition in range(settings.partitions):
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        while True:
+            message = consumer.poll(10)
+            assert message is not None
+            if message.error() is None:
+                found.append(message)
+            else:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                break
+    consumer.close()
+    return found
+
+
+@pytest.fixture
+def read() -> Callable[..., list[Message]]:
+    """`read(settings, topic)`: everything committed in the topic."""
+    return _read
+
+
+@pytest.fixture
+def results() -> Callable[[Settings], list[dict[str, Any]]]:
+    return lambda settings: [json.loads(one.value()) for one in _read(settings, settings.topics.llm_results)]
+
+
+@pytest.fixture
+def letters() -> Callable[[Settings], dict[bytes, str]]:
+    """Key → error of each dead letter."""
+
+    def look(settings: Settings) -> dict[bytes, str]:
+        found = _read(settings, f"{settings.topics.documents}.dlq")
+        return {one.key(): dict(one.headers())["millrace-dlq-error"].decode() for one in found}
+
+    return look

@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-import uuid
 from collections import Counter
 from pathlib import Path
 
 import httpx
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 
-from millrace.kafka.clients import producer_config, reader_config
-from millrace.kafka.topics import create_topics
+from millrace.kafka.clients import producer_config
 from millrace.streams.documents.audit import anchor_path, trail_path
 from millrace.streams.documents.audit_entries import read_head
 from millrace.streams.documents.audit_verify import verify_trail
@@ -29,24 +27,6 @@ from millrace.streams.documents.statistics_store import read_windows, statistics
 pytestmark = pytest.mark.broker
 
 CHILD = Path(__file__).parent / "llm_child.py"
-
-
-@pytest.fixture
-def stream(broker_settings, server, tmp_path):
-    """Settings of a processor with topics and a group of its own on the session's broker."""
-    name = f"docs-{uuid.uuid4().hex[:8]}"
-
-    def make(**more):
-        facts = {
-            "home": tmp_path / "llm-home", "llm_url": server.url, "llm_model": "tiny", "llm_timeout": 1.0,
-            "llm_input_topic": name, "llm_output_topic": f"{name}-results", "partitions": 2, "stream_prefix": name,
-            "llm_port": 20_000 + random.randrange(9_000),
-        }  # fmt: skip
-        settings = broker_settings.model_copy(update=facts | more)
-        create_topics(settings, settings.topics.for_documents())
-        return settings
-
-    return make
 
 
 def send(settings, messages):
@@ -65,33 +45,6 @@ def documents(names, *, start=0):
     ]  # fmt: skip
 
 
-def read(settings, topic):
-    """Everything committed in a topic."""
-    consumer, found = Consumer(reader_config(settings, enable_partition_eof=True)), []
-    for partition in range(settings.partitions):
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        while True:
-            message = consumer.poll(10)
-            assert message is not None
-            if message.error() is None:
-                found.append(message)
-            else:
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                break
-    consumer.close()
-    return found
-
-
-def results(settings):
-    return [json.loads(one.value()) for one in read(settings, settings.topics.llm_results)]
-
-
-def letters(settings):
-    """Key → error of each dead letter."""
-    found = read(settings, f"{settings.topics.documents}.dlq")
-    return {one.key(): dict(one.headers())["millrace-dlq-error"].decode() for one in found}
-
-
 FAULTS = {
     "Well": (["ok"], "ok"), "Limit": (["429", "429", "ok"], "ok"), "Busy": (["503", "ok"], "ok"),
     "Broke": (["500", "ok"], "ok"), "Hangs": (["hang", "ok"], "ok"), "Cut": (["cut", "ok"], "ok"),
@@ -107,7 +60,9 @@ FAULTS = {
 
 
 @pytest.mark.slow
-def test_every_fault_of_the_server_ends_in_a_result_or_a_dead_letter_with_its_cause(server, stream):
+def test_every_fault_of_the_server_ends_in_a_result_or_a_dead_letter_with_its_cause(
+    server, stream, results, letters, read
+):
     settings = stream(llm_attempts=3, llm_concurrency=16)
     server.scripts |= {f"Title: {name}\n": list(plays) for name, (plays, _) in FAULTS.items()}
     sent = documents(FAULTS)
@@ -127,7 +82,7 @@ def test_every_fault_of_the_server_ends_in_a_result_or_a_dead_letter_with_its_ca
 
 
 def test_a_server_that_comes_back_gets_what_waited_and_nothing_is_a_dead_letter(
-    server, make_server, stream, background
+    server, make_server, stream, background, results, letters
 ):
     settings = stream(llm_attempts=1)
     port = server.server_port
@@ -152,7 +107,9 @@ def test_a_server_that_comes_back_gets_what_waited_and_nothing_is_a_dead_letter(
     assert letters(settings) == {}
 
 
-def test_a_server_that_refuses_everything_ends_the_stream_and_commits_nothing_of_the_batch(server, stream):
+def test_a_server_that_refuses_everything_ends_the_stream_and_commits_nothing_of_the_batch(
+    server, stream, results, letters
+):
     settings = stream()
     server.scripts[""] = ["401"]
     send(settings, documents(["Well"] * 3))
@@ -163,7 +120,9 @@ def test_a_server_that_refuses_everything_ends_the_stream_and_commits_nothing_of
     assert run_documents(settings, stop=threading.Event(), count=3, timeout=30).outputs == 3
 
 
-def test_health_and_metrics_are_told_while_it_runs_and_statistics_are_kept(server, stream, background, wait_for):
+def test_health_and_metrics_are_told_while_it_runs_and_statistics_are_kept(
+    server, stream, background, wait_for, results
+):
     settings = stream()
     made = produce_documents(settings, count=24, seed=7)
     assert (made.sent, made.bad) == (24, 0)
@@ -206,7 +165,7 @@ def environment(settings):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["PROCESSED", "OFFSETS_SENT", "COMMITTING"])
 def test_a_kill_at_any_step_loses_and_doubles_no_result_and_leaves_the_trail_whole(
-    server, stream, background, wait_for, step
+    server, stream, background, wait_for, step, results, letters, read
 ):
     settings = stream(partitions=1, llm_concurrency=4)
     send(settings, documents(["Well"] * 40))
@@ -241,22 +200,24 @@ def fuzzed(rng):
 
 
 @pytest.mark.slow
-def test_fuzzed_messages_are_dead_letters_with_a_cause_and_all_documents_between_them_are_done(server, stream):
+def test_fuzzed_messages_are_dead_letters_with_a_cause_and_all_documents_between_them_are_done(
+    server, stream, results, letters
+):
     settings = stream(llm_concurrency=32)
     rng = random.Random(20261127)
-    good = documents(["Well"] * 400)
+    good = documents(["Well"] * 900)
     bad = [(f"bad-{number}".encode(), fuzzed(rng)) for number in range(300)]
     messages = [*good, *bad]
     rng.shuffle(messages)
     send(settings, messages)
-    totals = run_documents(settings, stop=threading.Event(), count=700, timeout=120)
-    assert (totals.records, totals.outputs, totals.dead_letters) == (700, 400, 300)
+    totals = run_documents(settings, stop=threading.Event(), count=1_200, timeout=120)
+    assert (totals.records, totals.outputs, totals.dead_letters) == (1_200, 900, 300)
     assert {one["document_id"].encode() for one in results(settings)} == {key for key, _ in good}
     assert letters(settings) == {key: "bad-input" for key, _ in bad}
 
 
 def test_a_stop_in_the_middle_commits_what_is_done_and_the_next_start_does_the_rest(
-    server, stream, background, wait_for
+    server, stream, background, wait_for, results
 ):
     settings = stream(llm_timeout=30.0, llm_concurrency=4)
     server.scripts["Title: Slow\n"] = ["hang", "ok"]
