@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from millrace.settings import Settings
 from millrace.streams.documents.audit_entries import Head, chained, read_line
 from millrace.streams.documents.chat import Exchange
 
+_SEAL_SECONDS = 1.0
+"""Between two anchors: each takes two flushes of the disk. What a cut may take unseen, but for the results' heads."""
 _LONGEST_LINE_BYTES = 64 << 10
 """An entry has about 500 bytes; `about` and `outcome` are ours and short."""
 
@@ -49,7 +53,9 @@ class AuditTrail:
                 write_anchor(anchor, Head())
             self._file = os.open(trail, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             require_anchored(self._file, read_anchor(anchor), trail)
-            self._head = Head()
+            self._head = self._anchored = Head()
+            self._sealed_at = 0.0
+            self._within = threading.Lock()
             self._catch_up()
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -72,6 +78,16 @@ class AuditTrail:
         with self._locked():
             return self._append(facts)
 
+    def flush(self) -> Head:
+        """The head, when all entries up to it are on the disk.
+
+        Raises:
+            InsufficientStorage: the disk does not take it.
+        """
+        with self._locked():
+            os.fsync(self._file)
+            return self._head
+
     def seal(self) -> Head:
         """The head, when all entries up to it are on the disk and the anchor names it.
 
@@ -80,8 +96,20 @@ class AuditTrail:
         """
         with self._locked():
             os.fsync(self._file)
-            write_anchor(self._anchor, self._head)
+            if self._anchored != self._head:
+                write_anchor(self._anchor, self._head)
+                self._anchored = self._head
             return self._head
+
+    def seal_now_and_then(self) -> None:
+        """Seals when there is something to be sealed and the last time is a second ago; to be called often.
+
+        Raises:
+            InsufficientStorage: the disk does not take it.
+        """
+        if self._anchored != self._head and time.monotonic() - self._sealed_at >= _SEAL_SECONDS:
+            self._sealed_at = time.monotonic()
+            self.seal()
 
     def close(self) -> None:
         """Gives the files back."""
@@ -96,6 +124,8 @@ class AuditTrail:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        # the file lock is this process's: its threads need one of their own
+        self._within.acquire()
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             self._catch_up()
@@ -108,6 +138,7 @@ class AuditTrail:
             ) from error
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._within.release()
 
     def _append(self, facts: dict[str, Any]) -> Head:
         entry, head = chained(self._head, {"at": now().isoformat(), **facts})

@@ -16,6 +16,7 @@ from millrace.kafka.topics import create_topics
 from millrace.pages.health import HealthServer, Readiness
 from millrace.settings import Settings
 from millrace.streams.documents.meter import DocumentMeter
+from millrace.streams.documents.step import DocumentStep
 from millrace.streams.documents.work import document_options, document_step
 
 _FOLD_SECONDS = 0.5
@@ -52,7 +53,7 @@ def run_documents(
         loop = StreamLoop(settings, document_options(settings, slot=slot), step, on_step=on_step)
         registry = CollectorRegistry()
         registry.register(_Collector(loop, meter))
-        with _health(settings, slot, registry, readiness), _folding(loop, meter, ended):
+        with _health(settings, slot, registry, readiness), _folding(loop, step, ended):
             return loop.run(count=count, timeout=timeout, stop=stop)
     finally:
         step.close()
@@ -72,12 +73,12 @@ def _health(settings: Settings, slot: int, registry: CollectorRegistry, readines
 
 
 @contextlib.contextmanager
-def _folding(loop: StreamLoop, meter: DocumentMeter, ended: threading.Event) -> Iterator[None]:
+def _folding(loop: StreamLoop, step: DocumentStep, ended: threading.Event) -> Iterator[None]:
     """Counts results as committed while the loop runs, and once after its end."""
 
     def fold() -> None:
         while not ended.wait(_FOLD_SECONDS):
-            meter.committed(loop.committed)
+            step.committed(loop.committed)
 
     thread = threading.Thread(target=fold, name="fold", daemon=True)
     thread.start()
@@ -86,7 +87,7 @@ def _folding(loop: StreamLoop, meter: DocumentMeter, ended: threading.Event) -> 
     finally:
         ended.set()
         thread.join(timeout=2)
-        meter.committed(loop.committed)
+        step.committed(loop.committed)
 
 
 class _Collector:

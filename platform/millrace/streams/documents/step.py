@@ -1,8 +1,9 @@
 """The step of `process_documents`: documents in, results out, or the reason why there is none."""
 
 import asyncio
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +24,8 @@ from millrace.streams.documents.errors import GaveUp, Overloaded, ServerAway
 from millrace.streams.documents.meter import DocumentMeter
 from millrace.streams.documents.prompt import Parameters, parameters_of
 from millrace.streams.documents.result import LlmResult
+
+_log = logging.getLogger(__name__)
 
 AUDIT_HEAD = "millrace-audit"
 """Header of a result: the head of the audit trail when its entries were on the disk, as SEQ:HASH."""
@@ -61,7 +64,7 @@ class DocumentStep:
             asked = self._runner.run(self._ask(batch))
         finally:
             self._busy = False
-            head = self._trail.seal()
+            head = self._trail.flush()
         self.held_back = any(isinstance(one, (ServerAway, Overloaded)) for one in asked.outcomes)
         self._meter.processed(batch, asked.outcomes)
         return [self._result(record, one, str(head)) for record, one in zip(batch, asked.outcomes, strict=True)]
@@ -77,8 +80,9 @@ class DocumentStep:
         }
 
     def committed(self, ends: Mapping[Place, int]) -> None:
-        """Results before these offsets are counted."""
+        """Results before these offsets are counted; the trail's anchor follows its head."""
         self._meter.committed(ends)
+        self._seal(self._trail.seal_now_and_then)
 
     def stopping(self) -> None:
         """No further request begins, and those under way get a few seconds."""
@@ -94,7 +98,15 @@ class DocumentStep:
             if self._client is not None:
                 self._runner.run(self._client.close())
             self._runner.close()
+        self._seal(self._trail.seal)
         self._trail.close()
+
+    def _seal(self, seal: Callable[[], object]) -> None:
+        try:
+            seal()
+        except MillraceError as error:
+            # the next batch does not pass a full disk or an altered trail either, and says so
+            _log.error("llm.trail_not_anchored error=%s", error)
 
     async def _ask(self, batch: Sequence[Record]) -> Asked:
         if self._client is None:

@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -200,6 +202,24 @@ def test_processes_that_append_at_once_make_one_chain_and_one_that_is_killed_lea
     assert len(set(writers)) == 4
 
 
+def test_threads_of_one_process_make_one_chain(paths):
+    with AuditTrail(*paths) as trail:
+
+        def write():
+            for number in range(100):
+                trail.add(exchange(number))
+                trail.seal_now_and_then()
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        trail.seal()
+    found = verify_trail(*paths)
+    assert (found.failures, found.entries) == ((), 400)
+
+
 def _fill(trail, anchor, said):
     # a file that may not grow is a disk without room
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -231,6 +251,16 @@ def test_a_full_disk_is_told_and_the_trail_goes_on_when_there_is_room(paths):
 def test_the_anchor_names_only_what_is_on_the_disk(paths):
     with AuditTrail(*paths) as trail:
         trail.add(exchange())
+        assert trail.flush().seq == 1
         assert read_anchor(paths[1]).seq == 0
         trail.seal()
         assert read_anchor(paths[1]) == trail.head
+        trail.add(exchange())
+        trail.seal_now_and_then()
+        assert read_anchor(paths[1]).seq == 2
+        trail.add(exchange())
+        trail.seal_now_and_then()
+        assert read_anchor(paths[1]).seq == 2, "a second is not over"
+        time.sleep(1.0)
+        trail.seal_now_and_then()
+        assert read_anchor(paths[1]).seq == 3
