@@ -26,11 +26,13 @@ WHAT = {
     "upload": "upload of a large CSV",
     "relay": "outbox relay to Kafka",
     "streaming": "exactly-once loop against a bare consume-produce loop, no-op step",
+    "llm": "documents through a language model, beyond the model's own time; so many requests at once",
     "kill_table": "kill -9 of a part while a pipeline runs",
     "bias": "bias report on label and predictions, three columns with crossings, against a part of it by fairlearn",
     "lineage_verify": "`millrace lineage verify`, two artifacts a statement",
 }
-_UNITS = (("_mb_per_second", " MB/s"), ("_per_second", "/s"), ("_seconds", " s"), ("_mb", " MB"), ("_gb", " GB"))
+_UNITS = (("_mb_per_second", " MB/s"), ("_per_second", "/s"), ("_seconds", " s"), ("_mb", " MB"), ("_gb", " GB"),
+          ("_ms", " ms"))  # fmt: skip
 
 
 def table(results: Path = RESULTS) -> str:

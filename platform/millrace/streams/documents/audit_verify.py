@@ -13,9 +13,9 @@ LIMITS = (
     "The chain shows that a byte was changed, an entry removed, added or moved, and with the anchor that the end was "
     "cut off; the anchor follows the trail within a second. Whoever can write both can make a new chain of their own: "
     "against that, keep the anchor where the processor's user alone can write it, or give --head with the header "
-    "millrace-audit of a result. Entries behind the anchor are only as sure as the disk: the last ones before a power cut may be lost, "
-    "but no result leaves before its entries are on the disk. A request that was under way when its process was killed "
-    "has no entry."
+    "millrace-audit of a result. Entries behind the anchor are only as sure as the disk: the last ones before a power "
+    "cut may be lost, but no result leaves before its entries are on the disk. A request that was under way when its "
+    "process was killed has no entry."
 )
 _MOST_FAILURES = 20
 
