@@ -1,4 +1,7 @@
-"""A scripted server of chat completions: it plays what a real one does on a bad day."""
+"""A scripted server of chat completions, which plays what a real one does on a bad day, and topics to read through it.
+
+Above 300 lines because pytest finds fixtures in conftest.py alone, and tests import no modules of each other.
+"""
 
 import asyncio
 import contextlib
