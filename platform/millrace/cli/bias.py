@@ -25,7 +25,12 @@ def bias(
         Path, typer.Argument(metavar="FILE", help="CSV (comma, semicolon or tab) or Parquet file, also with gzip.")
     ],
     target: Annotated[str, typer.Option(help="Column with what really happened.", rich_help_panel=_WHAT)],
-    sensitive: Annotated[str, typer.Option(help="Sensitive columns, separated by commas.", rich_help_panel=_WHAT)],
+    sensitive: Annotated[
+        list[str],
+        typer.Option(
+            help="Sensitive columns, separated by commas or each with an option of its own.", rich_help_panel=_WHAT
+        ),
+    ],
     positive: Annotated[
         str | None, typer.Option(help="Favourable value of the target; proposed when left out.", rich_help_panel=_WHAT)
     ] = None,
@@ -107,7 +112,7 @@ def bias(
     from millrace.cli.bias_job import BiasOptions, measure
 
     options = BiasOptions(
-        file=file, target=target, sensitive=sensitive, positive=positive, task=task, strata=strata,
+        file=file, target=target, sensitive=",".join(sensitive), positive=positive, task=task, strata=strata,
         predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, previous=previous,
         weights=weights, out=out, mitigate=mitigate, treat=treat, aim=aim,
     )  # fmt: skip

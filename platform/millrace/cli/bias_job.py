@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from millrace import __version__
 from millrace.cli.bias_mitigation import check_mitigation, mitigate_file, save_mitigation, summary, tell_mitigation
 from millrace.cli.output import DONE, STAGE_FAILED, console, emit
+from millrace.cli.words import names
 from millrace.contracts.canonical import sha256_file
 from millrace.contracts.errors import BadInput
 from millrace.contracts.stages import TaskType
@@ -114,7 +115,7 @@ def find_answers(options: BiasOptions, frame: "pd.DataFrame", profile: "Profile"
         positive = proposal.positive[0].value
         if positive is not None:
             proposed["positive"] = positive
-    columns = tuple(name.strip() for name in options.sensitive.split(",") if name.strip())
+    columns = names(options.sensitive)
     if not columns:
         raise BadInput("no sensitive column was named", field="sensitive", remedy="name one or more columns")
     return Answers(target=options.target, task_type=task, positive=positive, sensitive=columns), proposed

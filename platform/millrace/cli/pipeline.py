@@ -68,7 +68,10 @@ def answer(
     target: Annotated[str | None, typer.Option(help="Column to be predicted.")] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression.")] = None,
     positive: Annotated[str | None, typer.Option(help="Favourable value of the target.")] = None,
-    sensitive: Annotated[str | None, typer.Option(help="Sensitive columns, separated by commas; '' for none.")] = None,
+    sensitive: Annotated[
+        list[str] | None,
+        typer.Option(help="Sensitive columns, separated by commas or each with an option of its own; '' for none."),
+    ] = None,
     time_budget: Annotated[str | None, typer.Option(help="Seconds for training.")] = None,
     levels: Annotated[str | None, typer.Option(help="Levels of the explanations, separated by commas.")] = None,
     autopilot: Annotated[bool, typer.Option("--autopilot", help="Go on to the end without asking again.")] = False,
@@ -84,8 +87,8 @@ def answer(
         answers["task_type"] = words.task(task)
     if positive is not None:
         answers["positive"] = positive
-    if sensitive is not None:
-        answers["sensitive"] = words.names(sensitive)
+    if (columns := words.joined(sensitive)) is not None:
+        answers["sensitive"] = words.names(columns)
     settings: dict[str, Any] = {"policy": "autopilot"} if autopilot else {}
     if time_budget is not None:
         settings["time_budget"] = words.seconds(time_budget, field="time_budget")

@@ -19,8 +19,11 @@ def run(
     target: Annotated[str | None, typer.Option(help="Column to be predicted.", rich_help_panel=_TASK)] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression.", rich_help_panel=_TASK)] = None,
     sensitive: Annotated[
-        str | None,
-        typer.Option(help="Sensitive columns, separated by commas; '' for none.", rich_help_panel=_TASK),
+        list[str] | None,
+        typer.Option(
+            help="Sensitive columns, separated by commas or each with an option of its own; '' for none.",
+            rich_help_panel=_TASK,
+        ),
     ] = None,
     positive: Annotated[str | None, typer.Option(help="Favourable value of the target.", rich_help_panel=_TASK)] = None,
     time_budget: Annotated[
@@ -78,11 +81,12 @@ def run(
       millrace run prices.csv --target price --time-budget 120 --json
     """
     from millrace.cli.job import Job, Options, check_options
+    from millrace.cli.words import joined
     from millrace.settings import load
 
     options = check_options(
         Options(
-            file=file, example=example, target=target, task=task, sensitive=sensitive, positive=positive,
+            file=file, example=example, target=target, task=task, sensitive=joined(sensitive), positive=positive,
             time_budget=time_budget, levels=levels, bias_policy=bias_policy, ask=ask, user=user, dataset=dataset,
             name=name, out=out,
         ),

@@ -1,6 +1,7 @@
 """Options of the command line as values: what is typed is checked before anything starts."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from millrace.contracts.errors import BadInput
@@ -58,6 +59,11 @@ def names(text: str) -> tuple[str, ...]:
     found = re.findall(r'"([^"]*)"|([^,]+)', text)
     cleaned = (quoted or plain.strip() for quoted, plain in found)
     return tuple(name for name in cleaned if name)
+
+
+def joined(given: Sequence[str] | None) -> str | None:
+    """What an option that may be repeated was given, as one text for `names`; None when it was not given."""
+    return ",".join(given) if given else None
 
 
 def dataset_id_of(path: Path) -> str:

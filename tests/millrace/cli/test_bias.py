@@ -41,6 +41,12 @@ def test_a_file_is_measured_without_the_platform(millrace: Callable[..., Any], t
     assert document["report_hash"] in page
 
 
+def test_an_option_given_twice_is_not_dropped(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "loans.csv", 400)
+    ran = millrace("bias", str(file), "--target", "approved", "--sensitive", "sex", "--sensitive", "region", "--json")
+    assert {"sex", "region"} <= {verdict["attribute"] for verdict in ran.last["verdicts"]}
+
+
 def test_the_same_file_gives_the_same_bytes(millrace: Callable[..., Any], tmp_path: Path) -> None:
     file = write_csv(tmp_path / "loans.csv", 400)
     found = []
