@@ -47,7 +47,7 @@ defs = Definitions(jobs=[one, steps])
 FAULT = "\nraise RuntimeError('planted fault')\n"
 _INSTANCE = f"""
 telemetry: {{enabled: false}}
-storage: {{custom: {{module: warm_runs.sqlite, class: WarmSqliteStorage, config: {{base_dir: {{env: DAGSTER_HOME}}}}}}}}
+storage: {{custom: {{module: warm_runs.sqlite, class: WarmSqliteStorage, config: {{base_dir: HOME}}}}}}
 run_coordinator: {{module: dagster._core.run_coordinator, class: DefaultRunCoordinator}}
 run_launcher:
   module: warm_runs.launcher
@@ -169,7 +169,7 @@ def soak_parts(folder: Path) -> Iterator[Parts]:
     """Everything up; ended in the end, whatever has become of it."""
     for name in ("home", "code", "out"):
         (folder / name).mkdir()
-    (folder / "home" / "dagster.yaml").write_text(_INSTANCE)
+    (folder / "home" / "dagster.yaml").write_text(_INSTANCE.replace("HOME", str(folder / "home")))
     (port,) = free_ports(1)
     environment = {
         **os.environ, MARKER: str(folder), "DAGSTER_HOME": str(folder / "home"), "PYTHONDONTWRITEBYTECODE": "1",
