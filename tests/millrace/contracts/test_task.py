@@ -33,5 +33,5 @@ def test_coordinates_are_json():
 
 def test_every_topic_has_a_dead_letter_topic_and_no_name_is_used_twice():
     names = Topics().all()
-    assert len(set(names)) == len(names) == 20
+    assert len(set(names)) == len(names) == 24
     assert all(dead_letter_topic(name) in names for name in names if not name.endswith(".dlq"))
