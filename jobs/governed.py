@@ -28,6 +28,13 @@ automl_job = define_asset_job(
     tags=STAGES_LANE,
     description="Trains and registers a model, then measures bias in its predictions.",
 )
+mitigation_job = define_asset_job(
+    "mitigation_job",
+    selection=AssetSelection.assets("bias_mitigation"),
+    executor_def=in_process_executor,
+    tags=STAGES_LANE,
+    description="Tries methods against bias on the newest model and keeps what is worth a look as a candidate.",
+)
 xai_job = define_asset_job(
     "xai_job",
     selection=AssetSelection.assets("explanation", *(level_key(level) for level in LEVELS)),
@@ -36,5 +43,5 @@ xai_job = define_asset_job(
     description="Explains a model; a trigger selects the explanation and the level that it asks for.",
 )
 
-JOBS = (dataset_job, bias_job, automl_job, xai_job)
+JOBS = (dataset_job, bias_job, automl_job, mitigation_job, xai_job)
 STAGE_JOBS = {"bias": bias_job, "automl": automl_job, "xai": xai_job}

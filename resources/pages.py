@@ -10,6 +10,7 @@ FAMILIES = {
     "quality": "quality-reports",
     "bias": "bias-reports",
     "model_bias": "bias-reports",
+    "mitigation": "bias-reports",
     "explanation": "xai-reports",
     "xai": "xai-reports",
 }

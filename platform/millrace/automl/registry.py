@@ -5,6 +5,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from millrace.automl.preprocess import TRUSTED_TYPES
@@ -17,7 +18,7 @@ from millrace.contracts.identifiers import DatasetKey
 if TYPE_CHECKING:
     from millrace.warehouse.saves import TrainedModel
 
-__all__ = ["load_predictor", "model_tree_sha256", "register", "requirements", "trusted_types"]
+__all__ = ["load_predictor", "model_tree_sha256", "publish", "register", "requirements", "trusted_types"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,72 @@ def register(
 
     card = training.card
     name = key.partition_key
+    published = publish(
+        name,
+        training.pipeline,
+        card=card,
+        tracking_uri=tracking_uri,
+        labels=training.y_pred,
+        example=_example(training),
+        trusted=trusted_types(card.framework),
+        run_name=f"{name} {card.family}",
+        metrics=_metrics(training),
+        parameters=_parameters(training),
+        tags={**tags, "millrace/partition": name, "millrace/data-sha256": dataset_sha256},
+        metadata={"data_sha256": dataset_sha256, "target": card.target},
+        description=f"Models of the data set {name}",
+    )
+    return TrainedModel(
+        version=published.version,
+        registered_name=name,
+        mlflow_run_id=published.run_id,
+        model_uri=published.model_uri,
+        tree_sha256=published.tree_sha256,
+        framework=card.framework,
+        task_type=card.task_type,
+        algorithm=card.algorithm,
+        target_column=card.target,
+        size_bytes=published.size_bytes,
+        metrics=training.metrics,
+        details=card.model_dump(mode="json"),
+    )
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version of a registered model, as the server serves it."""
+
+    version: int
+    run_id: str
+    model_uri: str
+    tree_sha256: str
+    size_bytes: int
+
+
+def publish(
+    name: str,
+    pipeline: Any,
+    *,
+    card: ModelCard,
+    tracking_uri: str,
+    labels: Any,
+    example: Any,
+    trusted: list[str],
+    run_name: str,
+    metrics: Mapping[str, float],
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    metadata: Mapping[str, Any],
+    description: str,
+    alias: str | None = None,
+) -> Published:
+    """One run, one logged model and one version under the name; with `alias` that version has it from now on.
+
+    The MLflow run ends FAILED or KILLED when this does; it never stays RUNNING.
+
+    Raises:
+        CannotReach: the MLflow server does not answer.
+    """
     began = time.perf_counter()
     with tracking(tracking_uri), _quiet():
         import mlflow
@@ -60,47 +127,41 @@ def register(
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
-        all_tags = {**tags, "millrace/partition": name, "millrace/data-sha256": dataset_sha256}
-        with open_run(name, name=f"{name} {card.family}", tags=all_tags) as run_id:
-            mlflow.log_params(_parameters(training))
-            mlflow.log_metrics(_metrics(training))
+        with open_run(name, name=run_name, tags=tags) as run_id:
+            mlflow.log_params(dict(parameters))
+            mlflow.log_metrics(dict(metrics))
             mlflow.log_dict(card.model_dump(mode="json"), "model_card.json")
             logged = mlflow.sklearn.log_model(
-                training.pipeline,
+                pipeline,
                 name="model",
                 serialization_format="skops",
-                skops_trusted_types=trusted_types(card.framework),
+                skops_trusted_types=trusted,
                 pip_requirements=requirements(card),
-                signature=model_signature(card, labels=training.y_pred),
-                input_example=_example(training),
-                metadata={"millrace": {"data_sha256": dataset_sha256, "target": card.target}},
+                signature=model_signature(card, labels=labels),
+                input_example=example,
+                metadata={"millrace": dict(metadata)},
             )
             client = MlflowClient()
             try:
-                client.create_registered_model(name, description=f"Models of the data set {name}")
+                client.create_registered_model(name, description=description)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             version = client.create_model_version(
-                name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id, tags=all_tags
+                name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id, tags=dict(tags)
             )
+            if alias is not None:
+                client.set_registered_model_alias(name, alias, version.version)
     model_uri = f"models:/{name}/{version.version}"
     with downloaded(model_uri, tracking_uri) as folder:
         files = tree_files(folder)
     logger.info("model registered uri=%s seconds=%.1f", model_uri, time.perf_counter() - began)
-    return TrainedModel(
+    return Published(
         version=int(version.version),
-        registered_name=name,
-        mlflow_run_id=run_id,
+        run_id=run_id,
         model_uri=model_uri,
         tree_sha256=sha256_tree((path, digest) for path, digest, _ in files),
-        framework=card.framework,
-        task_type=card.task_type,
-        algorithm=card.algorithm,
-        target_column=card.target,
         size_bytes=sum(size for _, _, size in files),
-        metrics=training.metrics,
-        details=card.model_dump(mode="json"),
     )
 
 

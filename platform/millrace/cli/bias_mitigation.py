@@ -54,7 +54,7 @@ def mitigate_file(
     """
     from millrace.automl.encode import encode_fresh
     from millrace.bias.mitigation.report import mitigate
-    from millrace.bias.mitigation.setup import read_constraint, read_methods, set_up, worst_attribute
+    from millrace.bias.mitigation.setup import hold_out, read_constraint, read_methods, set_up, worst_attribute
 
     named = [name.strip() for name in (options.treat or "").split(",") if name.strip()]
     attributes = tuple(named) or tuple(name for name in (worst_attribute(report),) if name is not None)
@@ -65,10 +65,9 @@ def mitigate_file(
             remedy="leave --mitigate away",
         )
     encoded = encode_fresh(frame, answers.target, seed=options.seed)
-    problem, holdout = set_up(
-        frame, encoded, answers=answers, attributes=attributes, constraint=read_constraint(options.aim),
-        policy=policy, seed=options.seed,
-    )  # fmt: skip
+    how: dict[str, Any] = {"answers": answers, "policy": policy, "seed": options.seed}
+    holdout = hold_out(frame, encoded, **how)
+    problem = set_up(frame, encoded, attributes=attributes, constraint=read_constraint(options.aim), **how)
     methods = read_methods(options.mitigate or "")
     return mitigate(methods, problem, holdout, attribute=" × ".join(attributes)).report
 

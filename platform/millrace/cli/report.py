@@ -21,7 +21,7 @@ Id = Annotated[str, typer.Argument(metavar="REPORT", help="Id of the report; see
 def list_(
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Only of this data set.")] = None,
-    kind: Annotated[str | None, typer.Option(help="quality, bias, model_bias or xai.")] = None,
+    kind: Annotated[str | None, typer.Option(help="quality, bias, model_bias, mitigation or xai.")] = None,
     as_json: Json = False,
 ) -> None:
     """List reports, newest first."""

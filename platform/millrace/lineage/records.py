@@ -28,6 +28,9 @@ def stored_refs(session: Session, key: DatasetKey | None) -> dict[str, tuple[Ref
         if report.html_sha256 is not None:
             pieces.append(Ref(ref, report.html_sha256, part="html"))
         found[ref] = tuple(pieces)
+        candidate = report.summary.get("candidate")
+        if candidate is not None:
+            found[candidate["ref"]] = (Ref(candidate["ref"], candidate["sha256"], kind="model"),)
     return found
 
 

@@ -99,7 +99,9 @@ def _ancestry(session: Session, text: str) -> _Scope:
     loaded = load_steps(session, named.key)
     refs = build(loaded.steps).ancestors(named.ref)
     steps = tuple(step for step in loaded.steps if any(out.ref in refs for out in step.outputs))
-    stored = {ref: pieces for ref, pieces in stored_refs(session, named.key).items() if ref in refs}
+    # a step may have made more than what was asked about: its statement vouches for all of it
+    made = {out.ref for step in steps for out in step.outputs} | refs
+    stored = {ref: pieces for ref, pieces in stored_refs(session, named.key).items() if ref in made}
     pipelines = _named_pipelines(session, named.key, steps)
     return _Scope(
         ref=named.ref,

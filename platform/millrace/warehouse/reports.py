@@ -12,7 +12,7 @@ from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.stages import Level
 from millrace.warehouse.schema import Report
 
-ReportKind = Literal["quality", "bias", "model_bias", "explanation", "xai"]
+ReportKind = Literal["quality", "bias", "model_bias", "mitigation", "explanation", "xai"]
 KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
 """Every kind, in the order in which a pipeline makes them."""
 

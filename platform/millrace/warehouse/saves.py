@@ -9,15 +9,16 @@ from sqlalchemy.orm import Session
 
 from millrace.contracts.canonical import canonical_json
 from millrace.contracts.errors import Conflict
-from millrace.contracts.events import BiasReported, Event, ModelUploaded, XaiReported, now
+from millrace.contracts.events import Event, ModelUploaded, now
 from millrace.contracts.identifiers import new_id
 from millrace.contracts.references import Ref, model_ref, report_ref
-from millrace.contracts.stages import EXPLANATION_REPORT_TYPE, Level
+from millrace.contracts.stages import Level
 from millrace.warehouse.artifacts import Stored, record_artifact
 from millrace.warehouse.attempts import check_claimed, fenced, finish, locked_attempt
 from millrace.warehouse.models import ModelFacts
 from millrace.warehouse.models import facts_of as model_facts
 from millrace.warehouse.outbox import enqueue, is_enqueued
+from millrace.warehouse.report_events import event_of
 from millrace.warehouse.reports import ReportKind
 from millrace.warehouse.schema import Model, Report, Statement
 from millrace.warehouse.stage_work import StageWork
@@ -26,7 +27,14 @@ from millrace.warehouse.store import Warehouse
 
 __all__ = ["Made", "SavedReport", "TrainedModel", "announce_model", "save_model", "save_report"]
 
-_PREFIXES: dict[ReportKind, str] = {"quality": "qr", "bias": "br", "model_bias": "mb", "explanation": "ex", "xai": "xr"}
+_PREFIXES: dict[ReportKind, str] = {
+    "quality": "qr",
+    "bias": "br",
+    "model_bias": "mb",
+    "mitigation": "mt",
+    "explanation": "ex",
+    "xai": "xr",
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,11 @@ def save_report(
     made: Made,
     level: Level | None = None,
     model_version: int | None = None,
+    beside: tuple[Ref, ...] = (),
 ) -> SavedReport:
     """The saved report. A bias or xai report ends its stage: its event is written and its attempt is done.
+
+    `beside` is what was made with the report and is kept elsewhere, such as a candidate in MLflow.
 
     A run that saves the same asset again gets what it saved first; nothing is added and no second event sent.
 
@@ -112,8 +123,9 @@ def save_report(
             if stored is not None:
                 record_artifact(session, stored, at=at)
                 outputs.append(Ref(ref, stored.sha256, part=part))
+        outputs += beside
         statement = _state(session, warehouse, work, made, outputs, at)
-        event = _event_of(work, report, at)
+        event = event_of(session, report, work.answers, at=at)
         if event is not None:
             _send(warehouse, session, work, event, event_id=f"{report.report_id}-reported", sha256=data.sha256)
             if attempt is not None:
@@ -250,27 +262,6 @@ def _saved(report: Report, statement: Statement) -> SavedReport:
         report_hash=report.report_hash,
         statement_sha256=statement.statement_sha256,
     )
-
-
-def _event_of(work: StageWork, report: Report, at: datetime) -> Event | None:
-    owner = {"timestamp": at, "user_id": report.user_id, "dataset_id": report.dataset_id}
-    if report.kind == "bias":
-        return BiasReported.write(
-            **owner,
-            bias_report_id=report.report_id,
-            target_column_name=work.answers.target,
-            task_type=work.answers.task_type,
-        )
-    if report.kind == "xai":
-        return XaiReported.write(
-            **owner,
-            event_id=f"{report.report_id}-reported",
-            model_id=report.dataset_id,
-            report_type=EXPLANATION_REPORT_TYPE,
-            level=report.level,
-            xai_report_id=report.report_id,
-        )
-    return None
 
 
 def _state(

@@ -220,7 +220,7 @@ class Report(Table):
     )
     report_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     kind: Mapped[str] = mapped_column(String(24))
-    """quality, bias, model_bias, explanation (no page) or xai."""
+    """quality, bias, model_bias, mitigation, explanation (no page) or xai."""
     user_id: Mapped[str] = mapped_column(String(64))
     dataset_id: Mapped[str] = mapped_column(String(64))
     version: Mapped[int]

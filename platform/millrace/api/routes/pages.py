@@ -14,7 +14,12 @@ from millrace.warehouse.datasets import list_datasets
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 _BUSY_MS, _IDLE_MS = 2_000, 10_000
-_LABELS = {"quality": "data quality", "bias": "bias of the data", "model_bias": "bias of the model"}
+_LABELS = {
+    "quality": "data quality",
+    "bias": "bias of the data",
+    "model_bias": "bias of the model",
+    "mitigation": "mitigation",
+}
 
 
 @router.get("/")

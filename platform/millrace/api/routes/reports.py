@@ -19,7 +19,7 @@ from millrace.warehouse.store import Warehouse
 
 _FAMILIES: dict[str, tuple[str, ...]] = {
     "quality-reports": ("quality",),
-    "bias-reports": ("bias", "model_bias"),
+    "bias-reports": ("bias", "model_bias", "mitigation"),
     "xai-reports": ("xai", "explanation"),
 }
 

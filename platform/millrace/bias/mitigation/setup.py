@@ -22,6 +22,29 @@ ALL = "all"
 _WORST = ("fail", "inconclusive", "not assessable", "pass")
 
 
+def hold_out(frame: pd.DataFrame, encoded: EncodedRows, *, answers: Answers, policy: Policy, seed: int) -> Holdout:
+    """The rows that everything is judged on.
+
+    Raises:
+        BadInput: no favourable value is named, the target lacks it, or a sensitive column is not there.
+    """
+    sensitive = check_sensitive(frame, answers)
+    if answers.positive is None:
+        raise BadInput(
+            "mitigation needs to know which value is favourable", field="positive", remedy="name the favourable value"
+        )
+    positive = encoded.classes[find_value(list(encoded.classes), answers.positive, field="positive")]
+    return Holdout(
+        label=encoded.test_label,
+        classes=encoded.classes,
+        positive=positive,
+        columns=frame.iloc[encoded.test][list(sensitive)].reset_index(drop=True),
+        answers=answers.model_copy(update={"positive": positive}),
+        policy=policy,
+        seed=seed,
+    )
+
+
 def set_up(
     frame: pd.DataFrame,
     encoded: EncodedRows,
@@ -31,34 +54,28 @@ def set_up(
     constraint: Constraint,
     policy: Policy,
     seed: int,
-) -> tuple[Problem, Holdout]:
-    """The problem of treating the groups by `attributes` (crossed where there are several), and what it is judged on.
+) -> Problem:
+    """The problem of treating the groups by `attributes`, crossed where there are several.
 
     Raises:
-        BadInput: no favourable value is named or the target lacks it, an attribute is no sensitive column, or its
-            groups are too small.
+        BadInput: an attribute is no sensitive column, or its groups are too small.
     """
     import numpy as np
 
     sensitive = check_sensitive(frame, answers)
     unknown = [name for name in attributes if name not in sensitive]
     if unknown or not attributes:
+        near = " or ".join(repr(name[:80]) for name in sensitive)
         raise BadInput(
-            f"{unknown[0][:80]!r} is none of the sensitive columns" if unknown else "no sensitive column to treat",
+            f"{unknown[0][:80]!r} is none of the sensitive columns" if unknown else "no sensitive column is named",
             field="attribute",
-            remedy="name " + " or ".join(repr(name[:80]) for name in sensitive) if sensitive else "name one",
+            remedy=f"name {near}" if near else "name the sensitive columns of the data set first",
         )
-    if answers.positive is None:
-        raise BadInput(
-            "mitigation needs to know which value is favourable", field="positive", remedy="name the favourable value"
-        )
-    positive = encoded.classes[find_value(list(encoded.classes), answers.positive, field="positive")]
-    positions = np.concatenate([encoded.train, encoded.test])
     label = np.concatenate([encoded.train_label, encoded.test_label])
-    learnt = np.arange(len(positions)) < len(encoded.train)
-    columns = frame.iloc[positions]
-    group, names = treated_groups(columns[list(attributes)], label, policy=policy, train=learnt)
-    problem = Problem(
+    learnt = np.arange(len(label)) < len(encoded.train)
+    columns = frame.iloc[np.concatenate([encoded.train, encoded.test])][list(attributes)]
+    group, names = treated_groups(columns, label, policy=policy, train=learnt)
+    return Problem(
         train=Rows(encoded.train_matrix, encoded.train_label, group[learnt]),
         test=Rows(encoded.test_matrix, encoded.test_label, group[~learnt]),
         groups=names,
@@ -67,16 +84,6 @@ def set_up(
         constraint=constraint,
         seed=seed,
     )
-    holdout = Holdout(
-        label=encoded.test_label,
-        classes=encoded.classes,
-        positive=positive,
-        columns=columns.loc[~learnt, list(sensitive)].reset_index(drop=True),
-        answers=answers.model_copy(update={"positive": positive}),
-        policy=policy,
-        seed=seed,
-    )
-    return problem, holdout
 
 
 def worst_attribute(report: BiasReport) -> str | None:
