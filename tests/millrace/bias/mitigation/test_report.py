@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from millrace.bias.mitigation.compare import measure
 from millrace.bias.mitigation.figures import Gap, Quality, Result, Scope, Value
+from millrace.bias.mitigation.methods import untreated
 from millrace.bias.mitigation.page import render_mitigation_page
 from millrace.bias.mitigation.planes import plane
 from millrace.bias.mitigation.problem import METHODS
 from millrace.bias.mitigation.report import TARGETS, Mitigated, mitigate, recommend
+from millrace.bias.mitigation.setup import worst_attribute
 from millrace.pages import PageFacts
 
 FACTS = PageFacts("ada.people", 1, "ab" * 32, "0.1.0+test", None)
@@ -160,3 +163,12 @@ def test_hostile_names_are_text(plant, done) -> None:
     page = render_mitigation_page(replace(done.report, scope=scope, results=results), facts=FACTS)
     assert "<script" not in page
     assert "&lt;script" in page
+
+
+def test_the_column_with_the_worst_verdict_is_the_one_to_treat(plant) -> None:
+    planted = plant()
+    found = measure(planted.holdout, untreated(planted.problem))
+    assert [one.verdict for one in found.attributes] == ["fail", "pass"]
+    assert worst_attribute(found) == "sex"
+    assert worst_attribute(replace(found, attributes=found.attributes[::-1])) == "sex"
+    assert worst_attribute(replace(found, attributes=())) is None
