@@ -58,7 +58,7 @@ def _run(context: OpExecutionContext, stream: StreamJob, resource: WarehouseReso
     settings, store = resource.settings(), resource.open()
     with _membership(context, stream.name, store) as watch:
         watch.asset = stream.asset
-        work = stream.build(settings, store, watch.member.slot)
+        work = watch.work = stream.build(settings, store, watch.member.slot)
         rhythm = Rhythm(BEAT_SECONDS, settings.stream_checkpoint_seconds, settings.stream_hours * 3600)
         watch.ending = run_stream(settings, work, watch, rhythm=rhythm)
 
@@ -102,6 +102,8 @@ class _Watch:
         self._store = store
         self.member = member
         self.asset = ""
+        self.work: StreamWork | None = None
+        self._pinned: dict[str, object] | None = None
         self.ending: Ending | None = None
         self.newest: dict[str, object] | None = None
         self._history: list[object] = []
@@ -111,11 +113,23 @@ class _Watch:
         from millrace.streams.members import beat
 
         try:
-            reason, _ = beat(self._store, self.member, checkpoint=self.newest)
+            reason, pinned = beat(self._store, self.member, checkpoint=self.newest)
         except CannotReach as error:
             self._context.log.warning(f"no beat: {error}")
             return None
+        self._refresh(pinned)
         return reason
+
+    def _refresh(self, pinned: "dict[str, object] | None") -> None:
+        before, self._pinned = self._pinned, pinned
+        # what the first beat brings is what the work was made with
+        if pinned is None or before is None or pinned == before or self.work is None:
+            return
+        try:
+            self.work.refresh(pinned)
+            self._context.log.info(f"goes on with {pinned.get('source')} {pinned.get('version')}")
+        except MillraceError as error:
+            self._context.log.error(f"goes on with what it has: {error}")
 
     def checkpoint(self, found: "Checkpoint") -> None:
         """An observation in Dagster; the warehouse hears of it with the next beat."""

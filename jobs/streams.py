@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
 
 def _scoring(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":
-    from millrace.streams.scoring.work import scoring_work
-    from millrace.text.vader import VaderScorer
+    from millrace.streams.scoring.work import STREAM, scoring_work
+    from millrace.streams.wanted import pin, wanted_of
+    from millrace.text.choice import scorer_of
+    from millrace.text.first import first_choice
 
-    return scoring_work(settings, VaderScorer(), slot=slot)
+    pinned = wanted_of(store, STREAM).pinned
+    if pinned is None:
+        pinned = first_choice(settings.scoring_model, cache=settings.home / "models")
+        pin(store, STREAM, pinned, actor="first start")
+    return scoring_work(settings, scorer_of(pinned), slot=slot, scorer_of=scorer_of)
 
 
 def _documents(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":

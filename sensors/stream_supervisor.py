@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -19,6 +20,7 @@ from dagster._core.launcher.base import WorkerStatus
 
 from assets.tags import EPOCH, GENERATION, SLOT, STREAM
 from jobs.streams import STREAM_JOBS
+from millrace.contracts.events import now
 from resources.warehouse import WarehouseResource
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 MINIMUM_INTERVAL_SECONDS = 4
 """A killed process is started again within this, the queue's second and the launch. Less would cost an idle platform
 more than it brings."""
+GONE = timedelta(minutes=3)
+"""Without a beat for so long a process is gone: one that begins does not beat while it times the forms of a model."""
 _NEWEST_RUNS = 100
 _STATES: "dict[DagsterRunStatus, State]" = {
     DagsterRunStatus.SUCCESS: "ended",
@@ -94,6 +98,8 @@ def _settle_gone(
         run = record.dagster_run
         member = members.get(run.run_id)
         if run.status is not DagsterRunStatus.STARTED or member is None or member.alive:
+            continue
+        if now() - member.beat_at < GONE:
             continue
         if _executes(instance, run):
             # run monitoring looks after it; a process that only cannot reach the warehouse goes on

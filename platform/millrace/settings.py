@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """Topic of the events whose text is scored."""
     scored_topic: str = Field(Topics.events_scored, alias="MILLRACE_SCORED_TOPIC")
     """Topic of the scored events."""
+    scoring_model: str = Field("auto", alias="MILLRACE_SCORING_MODEL")
+    """Model that scoring begins with: hub id, folder, vader, or auto (DistilBERT if its files are here, else vader)."""
     stream_prefix: str = Field("millrace", alias="MILLRACE_STREAM_PREFIX", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """First part of streams' consumer groups and transactional ids; of each platform on a cluster its own."""
     stream_guarantee: Literal["exactly_once", "at_least_once"] = Field(

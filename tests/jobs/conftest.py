@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from dagster import DagsterInstance
 
 from millrace import settings as environment
-from millrace.kafka.clients import producer_config
+from millrace.kafka.clients import producer_config, reader_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.warehouse.store import Warehouse, open_warehouse
@@ -25,7 +25,7 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA_PORT": str(broker_settings.kafka_port),
         "MILLRACE_EVENTS_TOPIC": f"raw-{mark}", "MILLRACE_SCORED_TOPIC": f"out-{mark}",
         "MILLRACE_STREAM_PREFIX": mark, "MILLRACE_STREAM_CHECKPOINT_SECONDS": "1",
-        "MILLRACE_TOPIC_PARTITIONS": "2",
+        "MILLRACE_TOPIC_PARTITIONS": "2", "MILLRACE_SCORING_MODEL": "vader",
     }  # fmt: skip
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -66,6 +66,22 @@ def send(live: Settings) -> Callable[..., None]:
         assert producer.flush(20) == 0
 
     return put
+
+
+@pytest.fixture
+def read_scored(live: Settings) -> Callable[[], list[bytes]]:
+    """`read_scored()` gives the committed messages of the scored topic."""
+
+    def read() -> list[bytes]:
+        consumer, found = Consumer(reader_config(live, enable_partition_eof=True)), []
+        for partition in (0, 1):
+            consumer.assign([TopicPartition(live.scored_topic, partition, OFFSET_BEGINNING)])
+            while (message := consumer.poll(10)) is not None and message.error() is None:
+                found.append(message.value())
+        consumer.close()
+        return found
+
+    return read
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from assets.tags import EPOCH, SLOT
 from millrace.kafka.lag import lag_of
 from millrace.streams.members import members_of
 from millrace.streams.names import group_of
-from millrace.streams.wanted import start, stop, wanted_of
+from millrace.streams.wanted import pin, start, stop, wanted_of
 
 pytestmark = pytest.mark.broker
 
@@ -122,3 +122,25 @@ def test_too_many_dead_letters_halt_the_stream_with_a_clear_alarm(live, warehous
     failure = next(one for one in result.all_events if one.is_step_failure).event_specific_data.user_failure_data
     assert "dead letters" in failure.description
     assert failure.metadata["error"].value == "too-many-dead-letters"
+
+
+def test_the_model_is_pinned_at_the_first_start_and_another_is_taken_up_while_it_runs(
+    live, warehouse, instance, execute, later, send, wait_for, read_scored
+):
+    send(20)
+    start(warehouse, STREAM, processes=1, actor="a")
+
+    def change():
+        pin(warehouse, STREAM, {**wanted_of(warehouse, STREAM).pinned, "source": "again"}, actor="a")
+        time.sleep(5)
+        send(10)
+        wait_for(lambda: len(read_scored()) >= 30)
+        stop(warehouse, STREAM, actor="a")
+
+    later(lambda: members_of(warehouse, STREAM) and behind(live) == 0, change)
+    assert execute().success
+    assert len(read_scored()) == 30
+    pinned = wanted_of(warehouse, STREAM).pinned
+    assert (pinned["kind"], pinned["source"]) == ("vader", "again")
+    said = [record.user_message for record in instance.all_logs(instance.get_runs()[0].run_id)]
+    assert any("goes on with again 3.3" in one for one in said)

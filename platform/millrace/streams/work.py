@@ -1,6 +1,6 @@
 """What a stream is made of: its options, its step, and the topics that must be there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,3 +36,8 @@ class StreamWork:
     options: StreamOptions
     step: StreamStep
     topics: tuple[str, ...]
+    refresh: Callable[[Mapping[str, Any]], None] = lambda pinned: None
+    """Told what is pinned for the stream when that has changed: another model, used from the next batch on.
+
+    Raises MillraceError where it cannot be used; the stream then goes on with what it has.
+    """

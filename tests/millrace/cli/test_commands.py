@@ -89,7 +89,7 @@ def test_every_command_has_help_and_json(millrace: Callable[..., Any]) -> None:
         ("pipeline",): ["list", "show", "answer", "approve", "reject", "retry", "cancel", "history"],
         ("report",): ["list", "open", "save"],
         ("lineage",): ["show", "verify"],
-        ("stream",): ["start", "stop", "restart", "list", "status", "produce", "sink", "watch", "demo"],
+        ("stream",): ["start", "stop", "restart", "list", "status", "produce", "sink", "watch", "demo", "model"],
         ("topics",): ["create", "list"],
         ("dlq",): ["list", "show", "replay"],
     }

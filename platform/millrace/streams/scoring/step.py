@@ -18,11 +18,16 @@ class ScoringStep:
     """Scores a batch's texts in one call. Outputs keep their record's key, so that a user's stay in order."""
 
     def __init__(self, scorer: Scorer, *, topic: str) -> None:
-        self._scorer = scorer
+        self._scorer = self._next = scorer
         self._topic = topic
+
+    def use(self, scorer: Scorer) -> None:
+        """Scores with this one from the next batch on. May be called from any thread."""
+        self._next = scorer
 
     def process(self, batch: Sequence[Record]) -> Sequence[Result]:
         """A scored event per record, or BadInput for one that is none."""
+        self._scorer = self._next
         read = [_read(record) for record in batch]
         scores = iter(self._scorer.score([event.text for event in read if isinstance(event, RawEvent)]))
         at = moment_text(now())

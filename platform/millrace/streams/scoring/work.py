@@ -1,5 +1,8 @@
 """A process of `score_events` put together from the settings and a scorer."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from millrace.contracts.scoring import Scorer
 from millrace.kafka.stream_options import StreamOptions
 from millrace.settings import Settings
@@ -10,9 +13,21 @@ from millrace.streams.work import StreamWork
 STREAM = "score_events"
 
 
-def scoring_work(settings: Settings, scorer: Scorer, *, slot: int) -> StreamWork:
-    """What the process with this slot does."""
+def scoring_work(
+    settings: Settings,
+    scorer: Scorer,
+    *,
+    slot: int,
+    scorer_of: Callable[[Mapping[str, Any]], Scorer] | None = None,
+) -> StreamWork:
+    """What the process with this slot does; `scorer_of` makes the scorer of another model that is pinned meanwhile."""
     topics = settings.topics
+    step = ScoringStep(scorer, topic=topics.events_scored)
+
+    def refresh(pinned: Mapping[str, Any]) -> None:
+        if scorer_of is not None:
+            step.use(scorer_of(pinned))
+
     return StreamWork(
         options=StreamOptions(
             group=group_of(settings, STREAM),
@@ -21,6 +36,7 @@ def scoring_work(settings: Settings, scorer: Scorer, *, slot: int) -> StreamWork
             guarantee=settings.stream_guarantee,
             interval=settings.stream_interval_ms / 1000,
         ),
-        step=ScoringStep(scorer, topic=topics.events_scored),
+        step=step,
+        refresh=refresh,
         topics=(topics.events_raw, topics.events_scored),
     )
