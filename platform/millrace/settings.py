@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """SASL user name in KAFKA mode; with API_SECRET it switches SASL_SSL with PLAIN on."""
     kafka_api_secret: SecretStr | None = Field(None, alias="API_SECRET")
     """SASL password in KAFKA mode."""
+    kafka_ca: Path | None = Field(None, alias="MILLRACE_KAFKA_CA")
+    """File with the certificates, in PEM, of the authorities that sign the brokers' (default: the system's)."""
     kafka_heap: str = Field("512m", alias="MILLRACE_KAFKA_HEAP")
     """Largest heap of our own broker, in Java's notation."""
     partitions: int = Field(4, alias="MILLRACE_TOPIC_PARTITIONS", ge=1, le=256)

@@ -28,6 +28,8 @@ def admin_config(settings: Settings) -> ClientConfig:
             "sasl.username": settings.kafka_api_key.get_secret_value(),
             "sasl.password": settings.kafka_api_secret.get_secret_value(),
         }
+        if settings.kafka_ca is not None:
+            config["ssl.ca.location"] = str(settings.kafka_ca)
     return config
 
 

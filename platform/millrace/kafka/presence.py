@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from millrace.contracts.errors import CannotReach
 from millrace.kafka.broker import broker_answers
 from millrace.kafka.clients import admin_config
+from millrace.kafka.secure import explain
 from millrace.kafka.stream_options import StreamOptions
 from millrace.settings import Settings
 
@@ -66,7 +67,8 @@ class Presence:
         if broker_answers(admin_config(self._settings), timeout=2.0):
             self.seen()
         elif over:
-            raise self._gone(now - self._away_since)
+            why = explain(self._settings) if self._settings.mode == "KAFKA" else None
+            raise why or self._gone(now - self._away_since)
 
     def until_answered(self, call: Callable[[], None], until: float) -> None:
         """Calls until the client reports no error; `until` is monotonic.

@@ -8,6 +8,7 @@ from millrace.contracts.errors import CannotReach
 from millrace.contracts.topics import DEAD_LETTER_SUFFIX, REPLAYS
 from millrace.kafka.clients import admin_config
 from millrace.kafka.limits import LARGEST_DEAD_LETTER_BYTES, LARGEST_MESSAGE_BYTES
+from millrace.kafka.secure import explain
 from millrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def create_topics(settings: Settings, names: Iterable[str] | None = None) -> lis
     return sorted(created)
 
 
-def list_topics(settings: Settings, *, admin: "AdminClient | None" = None) -> list[TopicFacts]:
+def list_topics(
+    settings: Settings, *, admin: "AdminClient | None" = None, timeout: float = _TIMEOUT_SECONDS
+) -> list[TopicFacts]:
     """Every topic but Kafka's own, by name.
 
     Raises:
@@ -70,9 +73,10 @@ def list_topics(settings: Settings, *, admin: "AdminClient | None" = None) -> li
 
     admin = admin or _admin(settings)
     try:
-        names = [name for name in admin.list_topics(timeout=_TIMEOUT_SECONDS).topics if not name.startswith("__")]
+        names = [name for name in admin.list_topics(timeout=timeout).topics if not name.startswith("__")]
     except KafkaException as error:
-        raise _unreachable(settings, "the broker does not answer") from error
+        why = explain(settings) if settings.mode == "KAFKA" else None
+        raise why or _unreachable(settings, "the broker does not answer") from error
     return describe_topics(settings, names, admin=admin)
 
 

@@ -155,6 +155,7 @@ def _kafka_variable(settings: Settings, environment: Mapping[str, str]) -> Findi
 def _broker(settings: Settings, *, up: bool) -> Finding:
     from millrace.kafka.broker import broker_answers
     from millrace.kafka.clients import admin_config
+    from millrace.kafka.secure import explain
 
     if broker_answers(admin_config(settings)):
         secured = "SASL_SSL" if settings.kafka_api_key else "no credentials"
@@ -164,6 +165,9 @@ def _broker(settings: Settings, *, up: bool) -> Finding:
     seen = f"{settings.bootstrap} does not answer; events wait in the outbox"
     if settings.mode == "LOCAL_SIM":
         return fail("broker", seen, f"read {settings.logs / 'broker.log'}")
+    why = explain(settings)
+    if why is not None:
+        return fail("broker", why.message, why.remedy or "")
     return fail("broker", seen, "check KAFKA_BOOTSTRAP, API_KEY, API_SECRET and the network")
 
 
