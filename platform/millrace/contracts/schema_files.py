@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from millrace.contracts.documents import FinancialDocument, LlmResult
 from millrace.contracts.events import EVENTS, Event
 from millrace.contracts.scoring import RawEvent, ScoredEvent
 from millrace.contracts.topics import Topics
@@ -11,8 +12,8 @@ from millrace.contracts.topics import Topics
 FOLDER = Path(__file__).parent / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-Payload = type[Event] | type[RawEvent] | type[ScoredEvent]
-PAYLOADS: tuple[Payload, ...] = (*EVENTS, RawEvent, ScoredEvent)
+Payload = type[Event] | type[RawEvent] | type[ScoredEvent] | type[FinancialDocument] | type[LlmResult]
+PAYLOADS: tuple[Payload, ...] = (*EVENTS, RawEvent, ScoredEvent, FinancialDocument, LlmResult)
 
 
 def file_name(event: Payload) -> str:

@@ -4,15 +4,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from millrace.contracts.documents import FinancialDocument, LlmResult
 from millrace.contracts.events import now
+from millrace.contracts.scoring import Source
 from millrace.contracts.task import Coordinates
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.conversation import Said, converse
-from millrace.streams.documents.document import FinancialDocument
 from millrace.streams.documents.errors import ContextExceeded
 from millrace.streams.documents.parts import converse_in_parts, parts_of, room_for_text
 from millrace.streams.documents.prompt import Messages, Parameters, ask, prompt_sha256
-from millrace.streams.documents.result import LlmResult, Source
 
 _SMALLER = (1.0, 0.5, 0.25, 0.125)
 """Shares of the room that are tried when the server says that a request is longer than its context."""
@@ -91,7 +91,7 @@ def _result(
         chunks=chunks,
         prompt_sha256=prompt,
         parameters_sha256=parameters.sha256,
-        source=Source(topic=at.topic, partition=at.partition, offset=at.offset),
+        source=Source(topic=at.topic, topic_id=at.topic_id, partition=at.partition, offset=at.offset),
         processed_at=at_time,
         code_version=code_version,
     )

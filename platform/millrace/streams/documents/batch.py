@@ -6,10 +6,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import BadInput, TerminalError, TransientError
 from millrace.kafka.records import Record
 from millrace.streams.documents.errors import DeadlineExceeded, Overloaded, ServerAway, ServerFailed, Stopping
-from millrace.streams.documents.result import LlmResult
 
 Outcome = LlmResult | TransientError | TerminalError
 """A terminal error is the document's own."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from millrace.contracts.documents import Status
 from millrace.streams.documents.answer import Checked, check_answer, looks_like_refusal
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.prompt import Messages, Parameters, ask_to_repair
 from millrace.streams.documents.replies import Completion
-from millrace.streams.documents.result import Status
 
 _LONGEST_QUOTED = 8_000
 """Characters of a wrong answer that the model is shown again."""

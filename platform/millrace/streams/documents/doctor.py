@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from millrace.contracts.documents import FinancialDocument, LlmResult
 from millrace.contracts.errors import MillraceError, NotFound
 from millrace.kafka.topics import describe_topics
 from millrace.settings import Settings
@@ -13,10 +14,8 @@ from millrace.streams.documents.answer import ANSWER_SCHEMA
 from millrace.streams.documents.audit import anchor_path, trail_path
 from millrace.streams.documents.audit_verify import verify_trail
 from millrace.streams.documents.chat import ChatClient
-from millrace.streams.documents.document import FinancialDocument
 from millrace.streams.documents.errors import Rejected, ServerFailed
 from millrace.streams.documents.prompt import parameters_of
-from millrace.streams.documents.result import LlmResult
 from millrace.streams.documents.samples import sample
 
 Level = Literal["ok", "warn", "fail"]

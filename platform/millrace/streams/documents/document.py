@@ -1,27 +1,13 @@
 """A document as it comes over Kafka."""
 
 import json
-from typing import Annotated, Any, Never
+from typing import Any, Never
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
+from millrace.contracts.documents import FinancialDocument
 from millrace.contracts.errors import BadInput
 from millrace.kafka.records import Record
-
-Id = Annotated[str, StringConstraints(min_length=1, max_length=256, strict=True)]
-
-
-class FinancialDocument(BaseModel):
-    """One document. Unknown fields are ignored; `id` and `doc_id` name it too, `content` and `body` hold text too."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    document_id: Id = Field(validation_alias=AliasChoices("document_id", "doc_id", "id"))
-    document_type: Annotated[str, StringConstraints(max_length=64, strict=True)] = "document"
-    title: Annotated[str, StringConstraints(max_length=1_000, strict=True)] = ""
-    text: Annotated[str, StringConstraints(min_length=1, strict=True)] = Field(
-        validation_alias=AliasChoices("text", "content", "body")
-    )
 
 
 def read_document(record: Record) -> FinancialDocument:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import MillraceError
 from millrace.kafka.records import Record
 from millrace.kafka.waiting import Place, place_of
 from millrace.streams.documents.chat import Exchange
 from millrace.streams.documents.histogram import Histogram
-from millrace.streams.documents.result import LlmResult
 from millrace.streams.documents.statistics_store import StatisticsStore
 
 _MOST_PENDING = 100_000

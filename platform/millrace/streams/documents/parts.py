@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from millrace.contracts.canonical import canonical_json
+from millrace.contracts.documents import FinancialDocument
 from millrace.contracts.errors import TooLarge
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.chunks import estimate_tokens, split
 from millrace.streams.documents.conversation import Said, converse, total
-from millrace.streams.documents.document import FinancialDocument
 from millrace.streams.documents.prompt import Parameters, ask, ask_to_combine
 
 MOST_PARTS = 256

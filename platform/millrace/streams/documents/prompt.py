@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from millrace.contracts.canonical import canonical_json, sha256_bytes, sha256_json
+from millrace.contracts.documents import FinancialDocument
 from millrace.settings import Settings
-from millrace.streams.documents.document import FinancialDocument
 
 Messages = list[dict[str, str]]
 """Roles alternate between user and assistant, and there is no system message: the template of Mistral 7B Instruct v0.2,

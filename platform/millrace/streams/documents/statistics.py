@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from millrace.contracts.canonical import canonical_json
+from millrace.contracts.documents import LlmResult
 from millrace.streams.documents.histogram import Histogram
-from millrace.streams.documents.result import LlmResult
 
 WINDOW_SECONDS = 300
 

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from millrace.contracts.canonical import sha256_json
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import IntegrityBroken
 from millrace.settings import Settings
-from millrace.streams.documents.result import LlmResult
 from millrace.streams.documents.statistics import WINDOW_SECONDS, WindowKey, WindowStatistics, window_of
 
 _WRITE_EVERY_SECONDS = 1.0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import MillraceError
 from millrace.contracts.topics import SCHEMA_VERSION, TRACE_PARENT
 from millrace.kafka.processor import Output, Result
@@ -23,7 +24,6 @@ from millrace.streams.documents.document import read_document
 from millrace.streams.documents.errors import GaveUp, Overloaded, ServerAway
 from millrace.streams.documents.meter import DocumentMeter
 from millrace.streams.documents.prompt import Parameters, parameters_of
-from millrace.streams.documents.result import LlmResult
 
 _log = logging.getLogger(__name__)
 

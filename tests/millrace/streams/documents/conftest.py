@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from millrace.contracts.documents import FinancialDocument
 from millrace.contracts.task import Coordinates
 from millrace.kafka.clients import reader_config
 from millrace.kafka.topics import create_topics
@@ -26,7 +27,6 @@ from millrace.settings import Settings
 from millrace.streams.documents.analysis import analyse
 from millrace.streams.documents.answer import ANSWER_SCHEMA
 from millrace.streams.documents.chat import ChatClient
-from millrace.streams.documents.document import FinancialDocument
 from millrace.streams.documents.prompt import parameters_of
 
 ANSWER = {"summary": "Revenue rose.", "sentiment": "positive", "key_points": ["revenue"], "risks": []}

@@ -17,7 +17,8 @@ def test_a_result_holds_answer_tokens_times_hashes_and_where_it_came_from(server
     result = json.loads(analyse_once(document).to_bytes())
     assert result["status"] == "ok"
     assert result["answer"]["sentiment"] == "positive"
-    assert (result["document_id"], result["source"]) == ("d-1", {"topic": "docs", "partition": 2, "offset": 17})
+    assert result["document_id"] == "d-1"
+    assert result["source"] == {"topic": "docs", "topic_id": "topic-id", "partition": 2, "offset": 17}
     assert (result["model"], result["requested_model"]) == ("tiny@scripted", "tiny")
     assert result["tokens_used"] == result["prompt_tokens"] + result["completion_tokens"] > 0
     assert result["prompt_sha256"] == prompt_sha256(server.bodies[0]["messages"])

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import IntegrityBroken
+from millrace.contracts.scoring import Source
 from millrace.streams.documents.histogram import Histogram
-from millrace.streams.documents.result import LlmResult, Source
 from millrace.streams.documents.statistics import WindowStatistics, window_of
 from millrace.streams.documents.statistics_store import StatisticsStore, read_windows
 
@@ -23,8 +24,9 @@ def result(number=0, **more):
         "document_id": str(number), "document_type": "news", "status": "ok", "answer": {"sentiment": "neutral"},
         "finish_reason": "stop", "model": "m", "requested_model": "m", "prompt_tokens": 100, "completion_tokens": 10,
         "tokens_used": 110, "processing_time": 0.5, "server_time": 0.5, "requests": 1, "repaired": False, "chunks": 1,
-        "prompt_sha256": "p", "parameters_sha256": "q", "source": Source(topic="t", partition=0, offset=number),
-        "processed_at": AT, "code_version": "1",
+        "prompt_sha256": "p", "parameters_sha256": "q", "processed_at": AT,
+        "source": Source(topic="t", topic_id="i", partition=0, offset=number),
+        "code_version": "1",
     }  # fmt: skip
     return LlmResult(**facts | more)
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from millrace.contracts.documents import LlmResult
 from millrace.contracts.errors import BadInput, InsufficientStorage, IntegrityBroken
 from millrace.contracts.task import Coordinates
 from millrace.kafka.records import Record
@@ -22,7 +23,6 @@ from millrace.streams.documents.errors import (
     ServerFailed,
     Stopping,
 )
-from millrace.streams.documents.result import LlmResult
 from millrace.streams.documents.statistics_store import read_windows, statistics_folder
 from millrace.streams.documents.work import document_step
 

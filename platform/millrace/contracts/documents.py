@@ -1,29 +1,37 @@
-"""The result of a document: what is sent to the results' topic."""
+"""Documents for a language model, and what came of them."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
+from millrace.contracts.scoring import Source
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256, strict=True)]
 Status = Literal["ok", "truncated", "refused", "invalid"]
 """`ok`: an answer that follows the schema. `truncated`: the token limit cut it off. `refused`: the model declined, or a
 filter did. `invalid`: the answer did not follow the schema, asked again neither."""
 
 
-class Source(BaseModel):
-    """Where the document stood."""
+class FinancialDocument(BaseModel):
+    """One document. Unknown fields are ignored; `id` and `doc_id` name it too, `content` and `body` hold text too."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    topic_field: ClassVar[str] = "documents"
 
-    topic: str
-    partition: int
-    offset: int
+    document_id: Id = Field(validation_alias=AliasChoices("document_id", "doc_id", "id"))
+    document_type: Annotated[str, StringConstraints(max_length=64, strict=True)] = "document"
+    title: Annotated[str, StringConstraints(max_length=1_000, strict=True)] = ""
+    text: Annotated[str, StringConstraints(min_length=1, strict=True)] = Field(
+        validation_alias=AliasChoices("text", "content", "body")
+    )
 
 
 class LlmResult(BaseModel):
     """What came of one document. Times are seconds; tokens are summed over `requests`, None if one was not counted."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    topic_field: ClassVar[str] = "llm_results"
 
     schema_version: Literal[1] = 1
     document_id: str
