@@ -21,19 +21,17 @@ if TYPE_CHECKING:
     Curve = tuple[np.ndarray, np.ndarray]
 
 MOST_DRAWS = 500
-"""Resamples of a curve; their percentiles are steady by then, and each costs two curves."""
+"""Resamples of a curve; their percentiles are steady by then."""
+POINTS = 400
+"""False positive rates at which resampled curves are compared: the area is exact to about a thousandth."""
 
 
 def roc(scores: np.ndarray, positive: np.ndarray) -> Curve:
     """False and true positive rates from (0, 0) to (1, 1), a point for each score; nan without either outcome."""
     import numpy as np
 
-    if not len(scores):
-        return np.array([np.nan]), np.array([np.nan])
     order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], positive[order]
-    last = np.flatnonzero(np.append(np.diff(ranked) != 0, True))
-    return _curve(np.cumsum(~hits)[last], np.cumsum(hits)[last])
+    return _of_sorted(scores[order], positive[order])
 
 
 def area_between(first: Curve, second: Curve) -> float:
@@ -73,16 +71,17 @@ def abroca_by_group(
 
     bins = count_scores(scores, positive, grouping, chances=chances)
     table = np.array([[group.unfavourable, group.favourable] for group in bins.groups])
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits, codes = scores[order], positive[order], grouping.codes[order]
     found = []
     for group in np.flatnonzero(chosen).tolist():
-        inside = grouping.codes == group
-        value = area_between(roc(scores[inside], positive[inside]), roc(scores[~inside], positive[~inside]))
+        inside = codes == group
+        value = area_between(*(_of_sorted(ranked[side], hits[side]) for side in (inside, ~inside)))
         low = high = float("nan")
         if np.isfinite(value):
             sides = np.stack([table[group], table.sum(axis=0) - table[group]])
             drawn = resample(sides, draws=min(policy.bootstraps, MOST_DRAWS), seed=seed)
-            areas = np.array([area_between(_of_bins(one[0]), _of_bins(one[1])) for one in drawn])
-            low, high = (float(limit[0]) for limit in percentiles(areas[:, None], policy.confidence))
+            low, high = (float(limit[0]) for limit in percentiles(binned_areas(drawn)[:, None], policy.confidence))
         known = np.isfinite(value)
         found.append(
             Abroca(
@@ -96,11 +95,33 @@ def abroca_by_group(
     return tuple(found)
 
 
-def _of_bins(counts: np.ndarray) -> Curve:
+def binned_areas(counts: np.ndarray) -> np.ndarray:
+    """Areas between two curves, shape (draws,), of counts of shape (draws, 2 sides, 2 outcomes, bins).
+
+    The integral is taken at `POINTS` false positive rates; nan where a side has no row of an outcome.
+    """
     import numpy as np
 
-    falling = counts[:, ::-1]
-    return _curve(np.cumsum(falling[0]), np.cumsum(falling[1]))
+    draws = len(counts)
+    falling = counts[..., ::-1].cumsum(axis=-1)
+    total = falling[..., -1:]
+    rates = np.concatenate([np.zeros_like(total), falling], axis=-1) / np.maximum(total, 1)
+    known = (total[..., 0] > 0).all(axis=(1, 2))
+    # each draw has its own stretch of the axis, so that one call looks all of them up
+    stretch = 2.0 * np.arange(draws)[:, None]
+    at = (np.arange(POINTS) + 0.5) / POINTS + stretch
+    found = [np.interp(at.ravel(), (rates[:, side, 0] + stretch).ravel(), rates[:, side, 1].ravel()) for side in (0, 1)]
+    areas: np.ndarray = np.abs(found[0] - found[1]).reshape(draws, POINTS).mean(axis=1)
+    return np.where(known, areas, np.nan)
+
+
+def _of_sorted(scores: np.ndarray, positive: np.ndarray) -> Curve:
+    import numpy as np
+
+    if not len(scores):
+        return np.array([np.nan]), np.array([np.nan])
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True))
+    return _curve(np.cumsum(~positive)[last], np.cumsum(positive)[last])
 
 
 def _curve(false: np.ndarray, true: np.ndarray) -> Curve:

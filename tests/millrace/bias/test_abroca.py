@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from millrace.bias.abroca import area_between, roc
+from millrace.bias.abroca import area_between, binned_areas, roc
 from millrace.bias.groups import group_rows
 from millrace.bias.policy import shipped_policy
 from millrace.bias.predictions import measure_model_bias
@@ -79,3 +79,18 @@ def test_binned_scores_hold_every_row_and_every_decision_at_their_edges(chances:
         for index, group in enumerate(bins.groups):
             wanted = (scores >= bins.starts[place]) & positive & (grouping.codes == index)
             assert sum(group.favourable[place:]) == wanted.sum()
+
+
+def test_areas_of_many_resamples_are_those_of_single_curves() -> None:
+    rng = np.random.default_rng(2)
+    counts = rng.integers(0, 30, (20, 2, 2, 12))
+    counts[3, 1, 0] = 0
+    found = binned_areas(counts)
+    for draw, sides in enumerate(counts):
+        if draw == 3:
+            assert np.isnan(found[draw])
+            continue
+        curves = []
+        for no, yes in sides:
+            curves.append(tuple(np.concatenate([[0.0], side[::-1].cumsum() / side.sum()]) for side in (no, yes)))
+        assert found[draw] == pytest.approx(area_between(*curves), abs=2e-3)

@@ -493,8 +493,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "abroca: crossing": ("abroca", "crosses = start * stop < 0", "crosses = start * stop > 1"),
     "roc: axes swapped": (
         "abroca",
-        "_curve(np.cumsum(~hits)[last], np.cumsum(hits)[last])",
-        "_curve(np.cumsum(hits)[last], np.cumsum(~hits)[last])",
+        "_curve(np.cumsum(~positive)[last], np.cumsum(positive)[last])",
+        "_curve(np.cumsum(positive)[last], np.cumsum(~positive)[last])",
     ),
     "roc: lowest first": ("abroca", "np.argsort(-scores", "np.argsort(scores"),
     "macro: sum": ("macro", ".mean(axis=0)", ".sum(axis=0)"),
