@@ -94,7 +94,7 @@ def classified(
     import numpy as np
 
     cells = count_cells(grouping.codes, truth, predicted, len(grouping.names))
-    groups = count_groups(grouping, policy=policy)
+    groups = count_groups(grouping, name=name, policy=policy)
     chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []

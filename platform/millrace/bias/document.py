@@ -81,6 +81,13 @@ class Scope(_Shape):
     valid_days: int
 
 
+class Reference(_Shape):
+    """The population that the rows should be like: shares by column and group, and where they come from."""
+
+    source: str
+    shares: dict[str, dict[str, float]]
+
+
 class PolicyShape(_Shape):
     """The policy that the verdicts were drawn by; `sha256` is the hash of all that it says."""
 
@@ -92,6 +99,7 @@ class PolicyShape(_Shape):
     severity: Literal["warn", "error"]
     sha256: str
     scope: Scope
+    reference: Reference
     lines: dict[JudgedMetric, PolicyLine]
     settings: dict[str, PolicySetting]
 

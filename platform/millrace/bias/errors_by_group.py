@@ -45,7 +45,7 @@ def regressed(
             seed=chance,
         ),
         grouping=grouping.how,
-        groups=count_groups(grouping, policy=policy),
+        groups=count_groups(grouping, name=name, policy=policy),
         measures=(
             *(
                 measure_estimates(item, grouping, policy, overall=float(whole.values[0]))

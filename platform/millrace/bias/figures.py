@@ -30,6 +30,10 @@ class Group:
     compared: bool
     remark: str = ""
     """Why the group is not compared."""
+    reference: float | None = None
+    """Share of the reference population that the policy names; None where it names none."""
+    reference_gap: float | None = None
+    """Share less that of the reference population."""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _rates_of(
     classes = len(outcomes.names)
     table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=len(grouping.names) * classes)
     table = table.reshape(-1, classes)
-    groups = count_groups(grouping, policy=policy)
+    groups = count_groups(grouping, name=name, policy=policy)
     chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
     disparities: list[Disparity] = []
@@ -137,7 +137,7 @@ def _means_of(
             numbers, numbers, grouping, chosen, deviation=spread, policy=policy, seed=chance
         ),
         grouping=grouping.how,
-        groups=count_groups(grouping, policy=policy),
+        groups=count_groups(grouping, name=name, policy=policy),
         measures=(
             measure_estimates(estimates, grouping, policy, overall=float(numbers.mean())),
             measure_rates(above, grouping, policy),

@@ -86,6 +86,9 @@ class Policy(BaseModel):
     approver: str = Field("", max_length=200)
     valid_days: int = Field(365, ge=1, le=3650)
     """Days after which a report by this policy is out of date."""
+    reference: dict[str, dict[str, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
+    """Sensitive column → group → its share of the population that the rows should be like."""
+    reference_source: str = Field("", max_length=500)
     lines: dict[JudgedMetric, Line] = Field(min_length=1)
     confidence: float = Field(0.95, ge=0.5, lt=1)
     minimum_group: int = Field(30, ge=2)
@@ -102,6 +105,15 @@ class Policy(BaseModel):
     permutations: int = Field(999, ge=99, le=100_000)
     sources: dict[str, str] = Field(default_factory=dict)
     """Sources of settings that differ from the usual ones, by the setting's name."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        for column, shares in self.reference.items():
+            if sum(shares.values()) > 1 + 1e-6:
+                raise ValueError(f"reference: the shares of {column!r} sum to more than 1")
+        if self.reference and not self.reference_source:
+            raise ValueError("reference: name its source (reference_source)")
+        return self
 
     @model_validator(mode="after")
     def _sources_name_settings(self) -> Self:
@@ -129,6 +141,7 @@ class Policy(BaseModel):
             "scope": {
                 name: values[name] for name in ("frame", "decision", "affected", "harm", "approver", "valid_days")
             },
+            "reference": {"source": self.reference_source, "shares": values["reference"]},
             "lines": {
                 metric: {"at": line.at, "better": better(metric), "source": line.source}
                 for metric, line in self.lines.items()

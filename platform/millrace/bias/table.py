@@ -67,14 +67,17 @@ def strata_codes(frame: pd.DataFrame, name: str, policy: Policy) -> np.ndarray:
     return group_rows(require_column(frame, name, field="strata"), policy=policy).codes
 
 
-def count_groups(grouping: Grouping, *, policy: Policy) -> tuple[Group, ...]:
-    """Every group with its rows, and why it is not compared when it is not."""
+def count_groups(grouping: Grouping, *, name: str, policy: Policy) -> tuple[Group, ...]:
+    """Every group of the column with its rows, its share beside the reference population's, and why not compared."""
     total = max(1, len(grouping.codes))
+    reference = policy.reference.get(name, {})
     groups = []
-    for name, remark, rows in zip(grouping.names, grouping.remarks, grouping.rows.tolist(), strict=True):
+    for group, remark, rows in zip(grouping.names, grouping.remarks, grouping.rows.tolist(), strict=True):
         if not remark and rows < policy.minimum_group:
             remark = f"not compared: fewer than {policy.minimum_group} rows"
-        groups.append(Group(name, rows, rows / total, not remark, remark))
+        share, other = rows / total, reference.get(group)
+        gap = None if other is None else share - other
+        groups.append(Group(group, rows, share, not remark, remark, other, gap))
     return tuple(groups)
 
 

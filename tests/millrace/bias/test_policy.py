@@ -3,12 +3,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from millrace.bias.label import measure_label_bias
+from millrace.bias.page import render_bias_page
 from millrace.bias.policy import JUDGED, SHIPPED, Policy, better, read_policy, shipped_policy
 from millrace.contracts.canonical import sha256_json
 from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Answers
+from millrace.pages import PageFacts
 
 WHO = Answers(target="got", task_type="classification", positive="yes", sensitive=("who",))
 
@@ -129,3 +132,27 @@ def test_groups_below_the_share_of_ll144_are_counted_and_not_compared() -> None:
     assert (small.name, small.rows, small.compared) == ("c", 60, False)
     assert "below 2%" in small.remark
     assert report.verdict == "pass"
+
+
+def test_shares_stand_beside_those_of_the_reference_population_that_the_policy_names() -> None:
+    policy = _changed(reference={"who": {"a": 0.5, "c": 0.1}}, reference_source="The census of 2021, adults")
+    report = measure_label_bias(_table(("a", 50, 600), ("b", 50, 400)), answers=WHO, seed=0, policy=policy)
+    groups = {group.name: group for group in report.attributes[0].groups}
+    assert (groups["a"].reference, groups["a"].reference_gap) == (0.5, pytest.approx(0.1))
+    assert (groups["b"].reference, groups["b"].reference_gap) == (None, None)
+    page = render_bias_page(report, facts=PageFacts("x", None, "ab" * 32, "0", None))
+    assert "10.0 points</td>" in page
+    assert "The census of 2021, adults" in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reference": {"who": {"a": 0.7, "b": 0.7}}, "reference_source": "x"},
+        {"reference": {"who": {"a": -0.1}}, "reference_source": "x"},
+        {"reference": {"who": {"a": 0.5}}},
+    ],
+)
+def test_a_reference_population_that_cannot_be_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        _changed(**change)
