@@ -156,7 +156,7 @@ class Transactions(_Sender):
 
     def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
         """Outputs and offsets in one transaction."""
-        from confluent_kafka import KafkaException, TopicPartition
+        from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
         self._failed = None
         self._call("no transaction could begin", lambda _: self._producer.begin_transaction(), until)
@@ -167,6 +167,9 @@ class Transactions(_Sender):
         try:
             self._producer.send_offsets_to_transaction(offsets, group, seconds)
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.FENCED_INSTANCE_ID:
+                # our consumer joined its group anew after `group` was taken. Of a successor it hears itself
+                raise MustAbort(error.args[0]) from error
             # librdkafka 2.16: made again after the coordinator's connection broke, this call never comes back
             self._broken = error.args[0].retriable()
             self._judge(error.args[0])

@@ -7,11 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 
+from millrace.kafka.clients import consumer_config
+from millrace.kafka.committers import MustAbort, Transactions
 from millrace.kafka.processor import Output
 from millrace.kafka.stream_loop import StreamLoop
 from millrace.kafka.stream_options import StreamOptions
@@ -185,3 +189,29 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
     broker.start().wait_ready()
     wait_for(lambda: loop.totals.records >= 300, seconds=60)
     check_once(read_from(settings, "out"), sent)
+
+
+def test_a_batch_whose_consumer_joined_anew_is_aborted_and_can_be_committed_after_that(
+    broker_settings, make_topic, read
+):
+    # after a broker's restart the member has another id: it was not replaced by another process
+    topic, out, group = make_topic(), make_topic(), f"g-{uuid.uuid4().hex[:8]}"
+    options = StreamOptions(group=group, topics=(topic,))
+    config = consumer_config(broker_settings, group=group, group_instance_id=options.member)
+    until, sent = time.monotonic() + 60, [Output(out, b"once")]
+    committer = Transactions(broker_settings, options, on_step=lambda step: None)
+    committer.open(until)
+    known = []
+    for consumer in (before := Consumer(config), after := Consumer(config)):
+        consumer.subscribe([topic])
+        while not consumer.assignment():
+            assert time.monotonic() < until
+            consumer.poll(0.1)
+        known.append(consumer.consumer_group_metadata())
+    with pytest.raises(MustAbort, match="fenced"):
+        committer.send(sent, {(topic, 0): 1}, known[0], until)
+    committer.abort(until)
+    committer.send(sent, {(topic, 0): 1}, known[1], until)
+    assert [message.value() for message in read(out)] == [b"once"]
+    after.close()
+    before.close()
