@@ -124,21 +124,20 @@ class AuditTrail:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # the file lock is this process's: its threads need one of their own
-        self._within.acquire()
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            self._catch_up()
-            yield
-        except OSError as error:
-            raise InsufficientStorage(
-                f"the audit trail {self._path} cannot be written: {error.strerror}",
-                field="MILLRACE_HOME",
-                remedy="make room on the disk; no result leaves without its entry, and documents wait until then",
-            ) from error
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-            self._within.release()
+        # the file's lock is the process's: its threads need one of their own, which an interrupt must not leave locked
+        with self._within:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            try:
+                self._catch_up()
+                yield
+            except OSError as error:
+                raise InsufficientStorage(
+                    f"the audit trail {self._path} cannot be written: {error.strerror}",
+                    field="MILLRACE_HOME",
+                    remedy="make room on the disk; no result leaves without its entry, and documents wait until then",
+                ) from error
+            finally:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _append(self, facts: dict[str, Any]) -> Head:
         entry, head = chained(self._head, {"at": now().isoformat(), **facts})

@@ -1,5 +1,6 @@
 """The audit trail: written by several, torn by crashes, and every tampering found."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -218,6 +219,27 @@ def test_threads_of_one_process_make_one_chain(paths):
         trail.seal()
     found = verify_trail(*paths)
     assert (found.failures, found.entries) == ((), 400)
+
+
+def test_an_interrupt_while_another_process_writes_leaves_the_trail_usable(paths):
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with AuditTrail(*paths) as trail, paths[0].with_suffix(".lock").open() as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            with pytest.raises(Interrupted):
+                trail.add(exchange())
+            fcntl.flock(other, fcntl.LOCK_UN)
+            assert trail.add(exchange()).seq == 1
+            assert trail.seal().seq == 1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def _fill(trail, anchor, said):
