@@ -65,6 +65,10 @@ def bias(
             "--proxies", help="Also search the other columns for what tells the sensitive ones.", rich_help_panel=_HOW
         ),
     ] = False,
+    shift: Annotated[
+        bool,
+        typer.Option("--shift", help="Also tell the verdicts when a group's share grows.", rich_help_panel=_HOW),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and permutations.", rich_help_panel=_HOW)] = 0,
     mitigate: Annotated[
         str | None,
@@ -113,7 +117,7 @@ def bias(
 
     options = BiasOptions(
         file=file, target=target, sensitive=",".join(sensitive), positive=positive, task=task, strata=strata,
-        predictions=predictions, score=score, policy=policy, proxies=proxies, seed=seed, previous=previous,
+        predictions=predictions, score=score, policy=policy, proxies=proxies, shift=shift, seed=seed, previous=previous,
         weights=weights, out=out, mitigate=mitigate, treat=treat, aim=aim,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))

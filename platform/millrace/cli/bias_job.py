@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millrace.bias.policy import Policy
     from millrace.bias.proxies.figures import ProxyReport
     from millrace.bias.report import BiasReport
+    from millrace.bias.shift import ShiftReport
     from millrace.warehouse.profile import Profile
 
 
@@ -46,6 +47,7 @@ class BiasOptions:
     mitigate: str | None = None
     treat: str | None = None
     aim: str = "demographic-parity"
+    shift: bool = False
 
 
 def measure(options: BiasOptions, *, as_json: bool) -> int:
@@ -77,6 +79,8 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
+    if options.shift:
+        report = replace(report, parts=(*report.parts, _shifted(options, frame, report)))
     if options.previous is not None:
         report = _compared(options.previous, report)
     document = whole_document(report, _source(options))
@@ -169,6 +173,32 @@ def _compared(previous: Path, report: "BiasReport") -> "BiasReport":
 
     found = compare(read_document(previous, field="previous"), report.document())
     return replace(report, parts=(*report.parts, found))
+
+
+def _shifted(options: BiasOptions, frame: "pd.DataFrame", report: "BiasReport") -> "ShiftReport":
+    from millrace.bias.shift import shift_groups
+    from millrace.bias.values import as_text
+
+    if report.positive is None:
+        raise BadInput(
+            "a shift is told for a classification with a favourable value",
+            field="shift",
+            remedy="leave --shift away, or give --positive",
+        )
+    there = frame[frame[options.target].notna()]
+    hits = [
+        there[name].map(as_text).eq(report.positive).to_numpy()
+        for name in (options.target, options.predictions)
+        if name is not None
+    ]
+    columns = there[[one.attribute for one in report.attributes]]
+    return shift_groups(
+        columns,
+        favourable=hits[0],
+        predicted=hits[1] if len(hits) > 1 else None,
+        policy=report.policy,
+        seed=options.seed,
+    )
 
 
 def _source(options: BiasOptions) -> "Source":

@@ -182,3 +182,16 @@ def test_a_table_of_counts_is_measured_as_the_people_it_stands_for(
     counts.write_text(counts.read_text().replace("280", "-280"), encoding="utf-8")
     refused = millrace("bias", str(counts), *call, "--weights", "n")
     assert (refused.code, refused.last["field"]) == (2, "weights")
+
+
+def test_the_verdicts_after_a_shift_are_told_when_asked(millrace: Callable[..., Any], scored: Path) -> None:
+    call = ["bias", str(scored), "--target", "approved", "--sensitive", "sex,region", "--shift", "--json"]
+    for more in ([], ["--predictions", "said"]):
+        ran = millrace(*call, *more)
+        assert ran.code == 0, ran.out
+        found = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))["parts"]["shift"]
+        assert {one["attribute"] for one in found["shifts"]} == {"sex", "region"}
+    refused = millrace(
+        "bias", str(scored), "--target", "debt", "--sensitive", "sex", "--task", "regression", "--shift", "--json"
+    )
+    assert (refused.code, refused.last["field"]) == (2, "shift")
