@@ -98,7 +98,7 @@ def shift_groups(
         tables = {other: _joint(grouping, one, cells) for other, one in groupings.items()}
         everybody = np.bincount(grouping.codes * 4 + cells, minlength=len(grouping.names) * 4).reshape(-1, 4)
         start = _verdicts(tables, groupings, np.ones(len(grouping.names)), few, predicted is not None, seed)
-        for place, group in enumerate(count_groups(grouping, policy=policy)):
+        for place, group in enumerate(count_groups(grouping, name=name, policy=policy)):
             if not group.compared:
                 continue
             if group.share + GROWTH >= 1:
