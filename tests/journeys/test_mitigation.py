@@ -39,7 +39,7 @@ pytestmark = [
     # libraries of the stages warn about each other; their own tests hold them to silence
     pytest.mark.filterwarnings("default"),
 ]
-KEY = DatasetKey("ada", "loans")
+KEY = DatasetKey("eve", "loans")
 ANSWERS = Answers(target="approved", task_type="classification", positive="yes", sensitive=("region", "sex"))
 Launch = Callable[..., ExecuteInProcessResult]
 
@@ -55,7 +55,7 @@ def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         received = receive(io.BytesIO(text.encode()), file_name="loans.csv", settings=settings, warehouse=warehouse)
         store_upload(warehouse, settings, received, key=KEY, name="loans")
         quick = {"time_budget": 3, "seed": 5, "families": ["lgbm"]}
-        Conductor(warehouse, settings).create(KEY, answers=ANSWERS, settings=quick, actor="user:ada")
+        Conductor(warehouse, settings).create(KEY, answers=ANSWERS, settings=quick, actor="user:eve")
         yield settings
 
 
@@ -187,9 +187,9 @@ def test_the_event_says_that_there_is_a_transformation_report_from_now_on(report
 def test_the_statement_names_the_model_it_came_from_and_the_candidate_it_left(report, warehouse, home) -> None:
     with warehouse.read() as session:
         (statement,) = [one for one in statements_of(session, KEY) if one.asset == "bias_mitigation"]
-    assert [one["ref"] for one in statement.inputs] == ["dataset:ada.loans@v1", "model:ada.loans@v1"]
+    assert [one["ref"] for one in statement.inputs] == ["dataset:eve.loans@v1", "model:eve.loans@v1"]
     assert [one["part"] for one in statement.outputs[:2]] == ["json", "html"]
-    assert statement.outputs[2]["ref"] == "model:ada.loans.candidate@v1"
+    assert statement.outputs[2]["ref"] == "model:eve.loans.candidate@v1"
     assert statement.parameters["candidate"] == "reweighing"
     assert statement.approval == "none"
     assert canonical_json(statement.parameters)
@@ -207,20 +207,20 @@ def test_lineage_holds_and_an_altered_candidate_is_found(report, warehouse, home
 
     assert failures() == []
     changed = {**report.summary, "candidate": {**report.summary["candidate"], "sha256": "0" * 64}}
-    for summary, expected in ((changed, ["record differs model:ada.loans.candidate@v1"]), (report.summary, [])):
+    for summary, expected in ((changed, ["record differs model:eve.loans.candidate@v1"]), (report.summary, [])):
         with warehouse.transaction() as session:
             session.execute(update(Report).where(Report.report_id == report.report_id).values(summary=summary))
         assert failures() == expected
 
 
 def test_the_candidate_can_be_asked_for_by_name(report, warehouse, home) -> None:
-    found = verify(warehouse, ref="model:ada.loans.candidate@v1", mlflow_url=home.mlflow)
+    found = verify(warehouse, ref="model:eve.loans.candidate@v1", mlflow_url=home.mlflow)
     assert (found.failures, found.gaps) == ((), ())
     assert found.checked.models == 2
     with warehouse.read() as session:
-        assert resolve(session, "model:ada.loans.candidate").ref == "model:ada.loans.candidate@v1"
+        assert resolve(session, "model:eve.loans.candidate").ref == "model:eve.loans.candidate@v1"
         with pytest.raises(NotFound, match="no candidate"):
-            resolve(session, "model:ada.loans.candidate@v9")
+            resolve(session, "model:eve.loans.candidate@v9")
 
 
 def test_a_second_run_with_a_method_of_ones_own_is_the_next_candidate(done, launch, home, warehouse) -> None:
