@@ -17,7 +17,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,10 +100,6 @@ class _Events(SqliteEventLogStorage):
     def has_table(self, table_name: str) -> bool:
         with self.index_connection() as connection:
             return sqlalchemy.inspect(connection).has_table(table_name)
-
-    @cached_property
-    def supports_global_concurrency_limits(self) -> bool:
-        return self.has_table("concurrency_limits")
 
 
 def _path(conn_string: str) -> Path:

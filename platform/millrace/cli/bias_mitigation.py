@@ -107,8 +107,8 @@ def summary(report: "MitigationReport") -> dict[str, Any]:
             "gap_before": None if gap is None else gap.before.value,
             "gap_after": None if gap is None else gap.after.value,
             "accuracy_change": result.qualities[0].change.value if result.qualities else None,
-            "closed": sum(one.direction == "closed" for one in result.gaps),
-            "opened": sum(one.direction == "opened" for one in result.gaps),
+            "closed": result.moved("closed"),
+            "opened": result.moved("opened"),
         }
     return found
 
@@ -137,8 +137,8 @@ def tell_mitigation(report: "MitigationReport") -> None:
             title,
             f"{points(gap.before.value)} → {points(gap.after.value)}",
             f"{percent(accuracy.before.value)} → {percent(accuracy.after.value)}",
-            str(sum(one.direction == "closed" for one in result.gaps)),
-            str(sum(one.direction == "opened" for one in result.gaps)),
+            str(result.moved("closed")),
+            str(result.moved("opened")),
         )
     out.print(table)
     for text in report.warnings[:3]:

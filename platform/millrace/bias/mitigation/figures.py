@@ -61,11 +61,15 @@ class Result:
     qualities: tuple[Quality, ...]
     gaps: tuple[Gap, ...]
     warnings: tuple[str, ...]
-    """Gaps that this method opens while it closes another."""
+    """A sentence for each gap that it opens for certain, and for each verdict that gets worse."""
 
     def gap(self, attribute: str, metric: str) -> Gap | None:
         """The gap of that name; None when it is not there."""
         return next((one for one in self.gaps if (one.attribute, one.metric) == (attribute, metric)), None)
+
+    def moved(self, direction: Direction) -> int:
+        """How many gaps went this way."""
+        return sum(gap.direction == direction for gap in self.gaps)
 
 
 @dataclass(frozen=True)

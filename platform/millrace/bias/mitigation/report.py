@@ -123,26 +123,28 @@ def recommend(results: Sequence[Result], scope: Scope) -> Recommendation:
     Of several the one that opens the fewest other gaps, then the one with the smallest gap left.
     """
     metric = TARGETS[scope.constraint]
-    worthy: list[tuple[int, float, Method]] = []
+    worthy: list[tuple[int, float, Method, int]] = []
     for result in results:
         gap = result.gap(scope.attribute, metric)
         if not DESCRIPTIONS[result.method].kept or gap is None or gap.direction != "closed" or gap.after.value is None:
             continue
         lost = next(one.change.low for one in result.qualities if one.metric == "accuracy")
         if lost is not None and lost >= -MOST_LOST:
-            opened = sum(one.direction == "opened" for one in result.gaps)
-            worthy.append((opened, gap.after.value, result.method))
+            opened = result.moved("opened")
+            worthy.append((opened, gap.after.value, result.method, len(result.warnings)))
     if not worthy:
         return Recommendation(
             None,
             "No model that can be kept closes the gap for certain while its accuracy stays within "
             f"{MOST_LOST * 100:.0f} points.",
         )
-    opened, left, method = min(worthy)
+    opened, left, method, warnings = min(worthy)
+    warned = f"; {warnings} warning{'' if warnings == 1 else 's'} of what gets worse" if warnings else ""
     return Recommendation(
         method,
         f"{DESCRIPTIONS[method].title} closes the gap to {left * 100:.1f} points and opens {opened or 'no'} other"
-        f"{'' if opened == 1 else 's'}; its accuracy stays within {MOST_LOST * 100:.0f} points. A person decides.",
+        f"{'' if opened == 1 else 's'} for certain{warned}; "
+        f"its accuracy stays within {MOST_LOST * 100:.0f} points. A person decides.",
     )
 
 
