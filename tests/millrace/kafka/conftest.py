@@ -1,14 +1,12 @@
 """Topics of a test's own on the session's broker, and clients to fill and read them."""
 
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
-from millrace.kafka.clients import producer_config, reader_config
+from millrace.kafka.clients import producer_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 
@@ -49,74 +47,11 @@ def send_to() -> Callable[..., None]:
 
 
 @pytest.fixture
-def background() -> Iterator[Callable[[Callable[[threading.Event], None]], threading.Event]]:
-    """Runs functions of a stop event in threads; the end of the test stops them and raises what they raised."""
-    running: list[tuple[threading.Thread, threading.Event, list[BaseException]]] = []
-
-    def run(work: Callable[[threading.Event], None]) -> threading.Event:
-        stop, raised = threading.Event(), []
-
-        def guarded() -> None:
-            try:
-                work(stop)
-            except BaseException as error:  # noqa: BLE001 (handed to the test's thread below)
-                raised.append(error)
-
-        thread = threading.Thread(target=guarded)
-        thread.start()
-        running.append((thread, stop, raised))
-        return stop
-
-    yield run
-    for thread, stop, raised in running:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive(), "the loop did not end within 20 s"
-        if raised:
-            raise raised[0]
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not true within {seconds} s"
-            time.sleep(0.02)
-
-    return wait
-
-
-def read_all(settings: Settings, topic: str) -> list[Message]:
-    """Everything that is committed in the topic, partition by partition."""
-    consumer = Consumer(reader_config(settings, enable_partition_eof=True))
-    found: list[Message] = []
-    for partition in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        deadline = time.monotonic() + 20
-        while True:
-            message = consumer.poll(1)
-            assert time.monotonic() < deadline, f"{topic}/{partition} has no end"
-            if message is None:
-                continue
-            if message.error() is None:
-                found.append(message)
-            elif message.error().code() == KafkaError._PARTITION_EOF:
-                break
-    consumer.close()
-    return found
-
-
-@pytest.fixture
-def read(broker_settings: Settings) -> Callable[[str], list[Message]]:
+def read(
+    broker_settings: Settings, read_committed: Callable[[Settings, str], list[Message]]
+) -> Callable[[str], list[Message]]:
     """`read(topic)`: every committed message of it on the session's broker."""
-    return lambda topic: read_all(broker_settings, topic)
-
-
-@pytest.fixture
-def read_from() -> Callable[[Settings, str], list[Message]]:
-    """`read_from(settings, topic)`: the same on any broker."""
-    return read_all
+    return lambda topic: read_committed(broker_settings, topic)
 
 
 KEYS = 7

@@ -166,7 +166,7 @@ def test_a_rebalance_in_the_middle_of_a_batch_loses_and_doubles_nothing(
 
 
 def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
-    broker_factory, fill, read_from, check_once, background, wait_for
+    broker_factory, fill, read_committed, check_once, background, wait_for
 ):
     from millrace.kafka.topics import create_topics
 
@@ -188,7 +188,7 @@ def test_a_broker_that_is_killed_and_comes_back_loses_and_doubles_nothing(
     broker.kill()
     broker.start().wait_ready()
     wait_for(lambda: loop.totals.records >= 300, seconds=60)
-    check_once(read_from(settings, "out"), sent)
+    check_once(read_committed(settings, "out"), sent)
 
 
 def test_a_batch_whose_consumer_joined_anew_is_aborted_and_can_be_committed_after_that(

@@ -1,15 +1,14 @@
 """Streams on the session's broker with topics of the test's own, and a warehouse."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
-from millrace.kafka.clients import producer_config, reader_config
+from millrace.kafka.clients import producer_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.warehouse.store import Warehouse, open_warehouse
@@ -55,38 +54,9 @@ def send(live: Settings) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
-def read(live: Settings) -> Callable[[str], list[Message]]:
+def read(live: Settings, read_committed: Callable[[Settings, str], list[Message]]) -> Callable[[str], list[Message]]:
     """`read(topic)` gives everything that is committed there, partition by partition."""
-
-    def all_of(topic: str) -> list[Message]:
-        consumer, found = Consumer(reader_config(live, enable_partition_eof=True)), []
-        for partition in consumer.list_topics(topic, timeout=20).topics[topic].partitions:
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-            deadline = time.monotonic() + 20
-            while True:
-                message = consumer.poll(1)
-                assert time.monotonic() < deadline, f"{topic}/{partition} has no end"
-                if message is None:
-                    continue
-                if message.error() is None:
-                    found.append(message)
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    break
-        consumer.close()
-        return found
-
-    return all_of
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not true within {seconds} s"
-            time.sleep(0.02)
-
-    return wait
+    return lambda topic: read_committed(live, topic)
 
 
 TEXTS = ("This app is fantastic!", "It crashed again, I hate it.", "The meeting is on Tuesday.", "Best support ever!")

@@ -1,7 +1,4 @@
-"""A scripted server of chat completions, which plays what a real one does on a bad day, and topics to read through it.
-
-Above 300 lines because pytest finds fixtures in conftest.py alone, and tests import no modules of each other.
-"""
+"""A scripted server of chat completions, which plays what a real one does on a bad day, and topics to read by it."""
 
 import asyncio
 import contextlib
@@ -17,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from millrace.contracts.documents import FinancialDocument
 from millrace.contracts.task import Coordinates
-from millrace.kafka.clients import reader_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.streams.documents.analysis import analyse
@@ -29,6 +25,7 @@ from millrace.streams.documents.answer import ANSWER_SCHEMA
 from millrace.streams.documents.chat import ChatClient
 from millrace.streams.documents.prompt import parameters_of
 
+ReadAll = Callable[[Settings, str], list[Message]]
 ANSWER = {"summary": "Revenue rose.", "sentiment": "positive", "key_points": ["revenue"], "risks": []}
 
 
@@ -248,45 +245,6 @@ def analyse_once(llm_settings, run_async, at):
 
 
 @pytest.fixture
-def background() -> Iterator[Callable[[Callable[[threading.Event], None]], threading.Event]]:
-    """Runs functions of a stop event in threads; the end of the test stops them and raises what they raised."""
-    running: list[tuple[threading.Thread, threading.Event, list[BaseException]]] = []
-
-    def run(work: Callable[[threading.Event], None]) -> threading.Event:
-        stop, raised = threading.Event(), []
-
-        def guarded() -> None:
-            try:
-                work(stop)
-            except BaseException as error:  # noqa: BLE001 (handed to the test's thread below)
-                raised.append(error)
-
-        thread = threading.Thread(target=guarded)
-        thread.start()
-        running.append((thread, stop, raised))
-        return stop
-
-    yield run
-    for thread, stop, raised in running:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-        if raised:
-            raise raised[0]
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not true within {seconds} s"
-            time.sleep(0.05)
-
-    return wait
-
-
-@pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -311,40 +269,23 @@ def stream(broker_settings: Settings, server: ScriptedServer, tmp_path: Path) ->
     return make
 
 
-def _read(settings: Settings, topic: str) -> list[Message]:
-    """Everything committed in a topic."""
-    consumer, found = Consumer(reader_config(settings, enable_partition_eof=True)), []
-    for partition in range(settings.partitions):
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        while True:
-            message = consumer.poll(10)
-            assert message is not None
-            if message.error() is None:
-                found.append(message)
-            else:
-                assert message.error().code() == KafkaError._PARTITION_EOF
-                break
-    consumer.close()
-    return found
-
-
 @pytest.fixture
-def read() -> Callable[..., list[Message]]:
+def read(read_committed: ReadAll) -> ReadAll:
     """`read(settings, topic)`: everything committed in the topic."""
-    return _read
+    return read_committed
 
 
 @pytest.fixture
-def results() -> Callable[[Settings], list[dict[str, Any]]]:
-    return lambda settings: [json.loads(one.value()) for one in _read(settings, settings.topics.llm_results)]
+def results(read_committed: ReadAll) -> Callable[[Settings], list[dict[str, Any]]]:
+    return lambda settings: [json.loads(one.value()) for one in read_committed(settings, settings.topics.llm_results)]
 
 
 @pytest.fixture
-def letters() -> Callable[[Settings], dict[bytes, str]]:
+def letters(read_committed: ReadAll) -> Callable[[Settings], dict[bytes, str]]:
     """Key → error of each dead letter."""
 
     def look(settings: Settings) -> dict[bytes, str]:
-        found = _read(settings, f"{settings.topics.documents}.dlq")
+        found = read_committed(settings, f"{settings.topics.documents}.dlq")
         return {one.key(): dict(one.headers())["millrace-dlq-error"].decode() for one in found}
 
     return look
