@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.contracts.errors import CannotReach, TerminalError, TransientError
 from millrace.kafka.clients import consumer_config
 from millrace.kafka.dead_letters import DeadLetters
+from millrace.kafka.leaving import leave
 from millrace.kafka.records import Record, record_of
 from millrace.kafka.topic_ids import TopicIds
 from millrace.kafka.waiting import Place, Waiting, pause_seconds, place_of
@@ -92,7 +93,7 @@ class ConsumerLoop:
                     self._commit(consumer)
             self._commit(consumer)
         finally:
-            consumer.close()
+            leave(consumer)
             self._forget()
             _log.info("kafka.left group=%s handled=%d dead_lettered=%d", self._group, self.handled, self.dead_lettered)
 

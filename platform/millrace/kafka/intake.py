@@ -9,6 +9,7 @@ from millrace.contracts.errors import CannotReach, TransientError
 from millrace.kafka.clients import consumer_config
 from millrace.kafka.committers import is_fencing, replaced
 from millrace.kafka.jobs import Job, fresh_job
+from millrace.kafka.leaving import leave
 from millrace.kafka.records import MessageRecord, Record
 from millrace.kafka.stream_options import StreamOptions
 from millrace.kafka.topic_ids import TopicIds
@@ -200,6 +201,10 @@ class Intake:
                 remedy="start the stream again; it goes on from the last commit",
             )
         self._on_error(problem)
+
+    def close(self) -> None:
+        """Leaves the group and reads no more."""
+        leave(self.consumer)
 
     def _assigned(self, consumer: "Consumer", places: list[Any]) -> None:
         # a partition that this member had before keeps its pause

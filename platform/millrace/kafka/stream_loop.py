@@ -121,7 +121,7 @@ class StreamLoop:
         finally:
             self._worker.close()
             self._commits.close()
-            self._intake.consumer.close()
+            self._intake.close()
         _log.info("stream.stopped member=%s totals=%s", self._options.member, self.totals)
         return self.totals
 
