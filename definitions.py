@@ -3,6 +3,7 @@
 from dagster import Definitions, in_process_executor
 
 from assets.governed import ASSETS
+from assets.scoring_model import scoring_model
 from assets.streams import STREAM_ASSETS
 from jobs.governed import JOBS
 from jobs.streams import STREAM_JOBS
@@ -14,7 +15,7 @@ from sensors.governed import SENSORS
 from sensors.stream_supervisor import SUPERVISORS
 
 defs = Definitions(
-    assets=[*ASSETS, *STREAM_ASSETS],
+    assets=[*ASSETS, scoring_model, *STREAM_ASSETS],
     jobs=[*JOBS, *STREAM_JOBS],
     sensors=[*SENSORS, *SUPERVISORS],
     # also for assets launched from the UI: each stage is one process

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
 from assets.metadata import markdown_table, materialised
-from assets.once import once
 from assets.partitions import DATASETS
 from assets.plots import bar_plot
 from assets.stage import stage
 from assets.trained import find_explanation, model_of, refs_of, work_on
 from millrace import __version__
+from millrace.warehouse.once import once
 from resources.mlflow import MlflowResource
 from resources.pages import PagesResource
 from resources.warehouse import WarehouseResource

@@ -14,7 +14,7 @@ EVENTS_RAW = AssetSpec(
 )
 EVENTS_SCORED = AssetSpec(
     "events_scored",
-    deps=[EVENTS_RAW],
+    deps=[EVENTS_RAW, "scoring_model"],
     group_name="streams",
     kinds={"kafka"},
     owners=["team:models"],

@@ -1,7 +1,7 @@
 """The job of a stream: one op that runs until it is not wanted any more, or is interrupted."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamJob:
-    """What makes one stream's job different from another's. `build` gives the work of the process with a slot."""
+    """What makes one stream's job different from another's."""
 
     name: str
     asset: str
     """Key of the external asset that its checkpoints observe."""
     description: str
-    build: "Callable[[Settings, Warehouse, int], StreamWork]"
+    build: "Callable[[Settings, Warehouse, int, str], StreamWork]"
+    """The work of the process with a slot, in the run with an id."""
 
 
 def define_stream_job(stream: StreamJob) -> JobDefinition:
@@ -58,7 +59,7 @@ def _run(context: OpExecutionContext, stream: StreamJob, resource: WarehouseReso
     settings, store = resource.settings(), resource.open()
     with _membership(context, stream.name, store) as watch:
         watch.asset = stream.asset
-        work = watch.work = stream.build(settings, store, watch.member.slot)
+        work = watch.work = stream.build(settings, store, watch.member.slot, context.run_id)
         rhythm = Rhythm(BEAT_SECONDS, settings.stream_checkpoint_seconds, settings.stream_hours * 3600)
         watch.ending = run_stream(settings, work, watch, rhythm=rhythm)
 
@@ -103,7 +104,8 @@ class _Watch:
         self.member = member
         self.asset = ""
         self.work: StreamWork | None = None
-        self._pinned: dict[str, object] | None = None
+        self._refused: Mapping[str, object] | None = None
+        self._again = False
         self.ending: Ending | None = None
         self.newest: dict[str, object] | None = None
         self._history: list[object] = []
@@ -120,21 +122,23 @@ class _Watch:
         self._refresh(pinned)
         return reason
 
-    def _refresh(self, pinned: "dict[str, object] | None") -> None:
-        before, self._pinned = self._pinned, pinned
-        # what the first beat brings is what the work was made with
-        if pinned is None or before is None or pinned == before or self.work is None:
+    def _refresh(self, pinned: "Mapping[str, object] | None") -> None:
+        if pinned is None or self.work is None or pinned in (self.work.pinned(), self._refused):
             return
         try:
             self.work.refresh(pinned)
             self._context.log.info(f"goes on with {pinned.get('source')} {pinned.get('version')}")
         except MillraceError as error:
+            self._refused, self._again = pinned, error.transient
             self._context.log.error(f"goes on with what it has: {error}")
 
     def checkpoint(self, found: "Checkpoint") -> None:
         """An observation in Dagster; the warehouse hears of it with the next beat."""
         from millrace.streams.status import HISTORY, history_entry
 
+        if self._again:
+            # what could not be reached may be reached now
+            self._refused = None
         if found.lag is not None:
             self._history = [*self._history, history_entry(found.at, found.lag)][-HISTORY:]
         self.newest = {**found.to_json(), "history": self._history}

@@ -11,20 +11,19 @@ if TYPE_CHECKING:
     from millrace.warehouse.store import Warehouse
 
 
-def _scoring(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":
+def _scoring(settings: "Settings", store: "Warehouse", slot: int, run_id: str) -> "StreamWork":
+    from functools import partial
+
     from millrace.streams.scoring.work import STREAM, scoring_work
-    from millrace.streams.wanted import pin, wanted_of
-    from millrace.text.choice import scorer_of
-    from millrace.text.first import first_choice
+    from millrace.text.adopt import settled
+    from millrace.text.pinned import scorer_of
 
-    pinned = wanted_of(store, STREAM).pinned
-    if pinned is None:
-        pinned = first_choice(settings.scoring_model, cache=settings.home / "models")
-        pin(store, STREAM, pinned, actor="first start")
-    return scoring_work(settings, scorer_of(pinned), slot=slot, scorer_of=scorer_of)
+    pinned = settled(settings, store, STREAM, actor="first start", run_id=run_id)
+    make = partial(scorer_of, settings=settings)
+    return scoring_work(settings, make(pinned), slot=slot, pinned=pinned, scorer_of=make)
 
 
-def _documents(settings: "Settings", store: "Warehouse", slot: int) -> "StreamWork":
+def _documents(settings: "Settings", store: "Warehouse", slot: int, run_id: str) -> "StreamWork":
     from millrace.streams.documents.work import document_work
 
     return document_work(settings, slot=slot)

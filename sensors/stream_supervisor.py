@@ -22,6 +22,7 @@ from assets.tags import EPOCH, GENERATION, SLOT, STREAM
 from jobs.streams import STREAM_JOBS
 from millrace.contracts.events import now
 from resources.warehouse import WarehouseResource
+from sensors.scoring_models import unreported
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
@@ -60,15 +61,22 @@ def define_supervisor(stream: str) -> SensorDefinition:
         from millrace.streams.wanted import wanted_of
 
         store = warehouse.open()
+        told = unreported(context.instance, store, stream, context.cursor)
+
+        def skip(reason: str) -> SensorResult:
+            return SensorResult(skip_reason=reason, asset_events=told.events, cursor=told.cursor)
+
         wanted = wanted_of(store, stream)
         if wanted.halted:
-            return SensorResult(skip_reason=f"halted: {wanted.halted}")
+            return skip(f"halted: {wanted.halted}")
         if not wanted.running:
-            return SensorResult(skip_reason="no process is wanted")
+            return skip("no process is wanted")
         starts, waits = _look(context.instance, store, wanted)
         if not starts:
-            return SensorResult(skip_reason="; ".join(waits) or "all that is wanted runs")
-        return SensorResult(run_requests=[_request(start) for start in starts])
+            return skip("; ".join(waits) or "all that is wanted runs")
+        return SensorResult(
+            run_requests=[_request(start) for start in starts], asset_events=told.events, cursor=told.cursor
+        )
 
     return evaluate
 

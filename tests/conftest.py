@@ -1,5 +1,6 @@
-"""Real parts that every test may use: a Kafka broker, PostgreSQL, Chromium; and settings with free ports."""
+"""Real parts that every test may use: a Kafka broker, MLflow, PostgreSQL, Chromium; and settings with free ports."""
 
+import contextlib
 import os
 import pwd
 import random
@@ -7,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -153,6 +155,39 @@ def broker_factory(
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real MLflow server that the whole session shares."""
+    import httpx
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    (port,) = free_ports(1)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    url, deadline, answered = f"http://127.0.0.1:{port}", time.monotonic() + 120, False
+    try:
+        while not answered:
+            assert server.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, "MLflow did not answer within 120 s"
+            time.sleep(0.3)
+            with contextlib.suppress(httpx.HTTPError):
+                answered = httpx.get(f"{url}/health", timeout=2).status_code == 200
+        yield url
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        # its workers are processes of their own
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,9 @@ from millrace import settings as environment
 from millrace.kafka.clients import producer_config, reader_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
+from millrace.text.vader import VaderScorer
+from millrace.warehouse.scoring_models import save_scoring_model
+from millrace.warehouse.statements import Made
 from millrace.warehouse.store import Warehouse, open_warehouse
 
 
@@ -35,10 +38,27 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def warehouse(live: Settings) -> Iterator[Warehouse]:
+def warehouse(live: Settings, pin_vader: Callable[..., dict]) -> Iterator[Warehouse]:
+    """As an earlier start left it: VADER is pinned."""
     opened = open_warehouse(live, migrate=True)
+    pin_vader(opened)
     yield opened
     opened.engine.dispose()
+
+
+@pytest.fixture
+def pin_vader() -> Callable[..., dict]:
+    """`pin_vader(warehouse, source="again", version=2)` records and pins it, as if MLflow had taken it."""
+
+    def pin(warehouse: Warehouse, *, source: str = "vader", version: int = 1) -> dict:
+        choice = {"kind": "vader", "source": source, "form": "lexicon", "version": VaderScorer().version}
+        made = Made("scoring_model", (), {"chosen by": "a"}, seed=None, rows_in=None, rows_out=None, seconds=0.1)
+        return save_scoring_model(
+            warehouse, "score_events", choice, version=version, mlflow_run_id="m" * 32, tree_sha256=f"{version:064x}",
+            made=made, actor="a", run_id=None,
+        )  # fmt: skip
+
+    return pin
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The job of score_events as Dagster runs it, in this process."""
 
+import json
 import os
 import signal
 import threading
@@ -13,7 +14,8 @@ from assets.tags import EPOCH, SLOT
 from millrace.kafka.lag import lag_of
 from millrace.streams.members import members_of
 from millrace.streams.names import group_of
-from millrace.streams.wanted import pin, start, stop, wanted_of
+from millrace.streams.wanted import start, stop, wanted_of
+from millrace.warehouse.schema import Stream
 
 pytestmark = pytest.mark.broker
 
@@ -57,6 +59,12 @@ def later(wait_for):
 def observations(instance):
     records = instance.fetch_observations(AssetKey("events_scored"), limit=100, ascending=True).records
     return [record.event_log_entry.asset_observation for record in records]
+
+
+def said(instance, words):
+    """How often the newest run has said it."""
+    records = instance.all_logs(instance.get_runs()[0].run_id)
+    return sum(words in record.user_message for record in records)
 
 
 def behind(live):
@@ -124,15 +132,15 @@ def test_too_many_dead_letters_halt_the_stream_with_a_clear_alarm(live, warehous
     assert failure.metadata["error"].value == "too-many-dead-letters"
 
 
-def test_the_model_is_pinned_at_the_first_start_and_another_is_taken_up_while_it_runs(
-    live, warehouse, instance, execute, later, send, wait_for, read_scored
+def test_another_model_is_taken_up_while_it_runs_and_the_checkpoints_name_it(
+    live, warehouse, instance, execute, later, send, wait_for, read_scored, pin_vader
 ):
     send(20)
     start(warehouse, STREAM, processes=1, actor="a")
 
     def change():
-        pin(warehouse, STREAM, {**wanted_of(warehouse, STREAM).pinned, "source": "again"}, actor="a")
-        time.sleep(5)
+        pin_vader(warehouse, source="again", version=2)
+        wait_for(lambda: said(instance, "goes on with again 3.3"))
         send(10)
         wait_for(lambda: len(read_scored()) >= 30)
         stop(warehouse, STREAM, actor="a")
@@ -140,7 +148,35 @@ def test_the_model_is_pinned_at_the_first_start_and_another_is_taken_up_while_it
     later(lambda: members_of(warehouse, STREAM) and behind(live) == 0, change)
     assert execute().success
     assert len(read_scored()) == 30
-    pinned = wanted_of(warehouse, STREAM).pinned
-    assert (pinned["kind"], pinned["source"]) == ("vader", "again")
-    said = [record.user_message for record in instance.all_logs(instance.get_runs()[0].run_id)]
-    assert any("goes on with again 3.3" in one for one in said)
+    told = [one.metadata["scoring model"].value for one in observations(instance)]
+    assert (told[0], told[-1]) == ("model:score_events@v1", "model:score_events@v2")
+    assert said(instance, "goes on with again 3.3") == 1
+
+
+def test_what_cannot_be_used_is_refused_and_the_stream_goes_on_with_what_it_has(
+    live, warehouse, instance, execute, later, send, wait_for, read_scored
+):
+    start(warehouse, STREAM, processes=1, actor="a")
+
+    def change():
+        with warehouse.transaction() as session:
+            row = session.get_one(Stream, STREAM)
+            row.pinned = {**row.pinned, "version": "3.0+of-another-release"}
+        wait_for(lambda: said(instance, "goes on with what it has"))
+        send(10)
+        wait_for(lambda: len(read_scored()) >= 10)
+        stop(warehouse, STREAM, actor="a")
+
+    later(lambda: members_of(warehouse, STREAM), change)
+    assert execute().success
+    assert {json.loads(one)["model_version"][:4] for one in read_scored()} == {"3.3."}
+    assert said(instance, "goes on with what it has") == 1
+
+
+def test_a_restart_with_a_model_that_is_not_the_pinned_one_halts_the_stream(live, warehouse, instance, execute):
+    with warehouse.transaction() as session:
+        row = session.get_one(Stream, STREAM)
+        row.pinned = {**row.pinned, "version": "3.0+of-another-release"}
+    start(warehouse, STREAM, processes=1, actor="a")
+    assert not execute().success
+    assert "never changes its model by itself" in wanted_of(warehouse, STREAM).halted

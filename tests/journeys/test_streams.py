@@ -15,9 +15,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.broker, pytest.mark.timeout(400)]
 _RUNS = """query { runsOrError(filter: {pipelineName: "score_events"}) { ... on Runs { results { runId status } } } }"""
 _TERMINATE = """mutation($ids: [String!]!) { terminateRuns(runIds: $ids, terminatePolicy: SAFE_TERMINATE)
     { __typename ... on PythonError { message } } }"""
+_CHOSEN = """query { assetOrError(assetKey: {path: ["scoring_model"]})
+    { ... on Asset { assetMaterializations(limit: 9) {
+     metadataEntries { label ... on TextMetadataEntry { text } } } } } }"""
 _OBSERVED = """query { assetOrError(assetKey: {path: ["events_scored"]})
     { ... on Asset { assetObservations(limit: 50) {
-     metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
+     metadataEntries { label ... on IntMetadataEntry { intValue } ... on TextMetadataEntry { text } } } } } }"""
 
 
 def _send(platform: Any, numbers: range) -> None:
@@ -58,6 +61,12 @@ def _runs(platform: Any) -> dict[str, str]:
     return {one["runId"]: one["status"] for one in platform.graphql(_RUNS)["runsOrError"]["results"]}
 
 
+def _told(platform: Any, query: str, events: str) -> list[str]:
+    """The scoring model that each of the asset's events names."""
+    found = platform.graphql(query)["assetOrError"].get(events, [])
+    return [one["text"] for event in found for one in event["metadataEntries"] if one["label"] == "scoring model"]
+
+
 def test_a_stream_survives_a_kill_and_ends_when_it_is_told_to(platform: Any, waits: Any) -> None:
     assert _member(platform)["wanted"] == 0
     assert platform.command("stream", "start", "--json").json()["wanted"] == 1
@@ -82,6 +91,14 @@ def test_a_stream_survives_a_kill_and_ends_when_it_is_told_to(platform: Any, wai
     waits(lambda: _runs(platform)[live] == "CANCELED", "CANCELED")
     assert time.monotonic() - began < 10
     waits(lambda: _member(platform)["wanted"] == 0, "that it stays ended")
+    # the model of the first start is recorded, and every checkpoint names it
+    pinned = platform.command("stream", "model", "--json").json()["model"]
+    assert pinned["ref"] == "model:score_events@v1"
+    verified = platform.command("lineage", "verify", "model:score_events", "--json")
+    assert (verified.code, verified.json()["checked"]["models"]) == (0, 1), verified.output
+    waits(lambda: _told(platform, _CHOSEN, "assetMaterializations"), "the choice in Dagster")
+    assert _told(platform, _CHOSEN, "assetMaterializations") == [pinned["ref"]]
+    assert set(_told(platform, _OBSERVED, "assetObservations")) == {pinned["ref"]}
     observed = platform.graphql(_OBSERVED)["assetOrError"]["assetObservations"]
     assert any(one["label"] == "records in all" for seen in observed for one in seen["metadataEntries"])
 

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from dagster import DagsterRunStatus
+from dagster import AssetKey, DagsterRunStatus
 
 import definitions
 from assets.tags import EPOCH, GENERATION, SLOT, STREAM
@@ -9,6 +9,8 @@ from millrace.contracts.events import now
 from millrace.streams.members import claim
 from millrace.streams.wanted import halt, start, stop, wanted_of
 from millrace.warehouse.schema import StreamMember
+from millrace.warehouse.scoring_models import save_scoring_model
+from millrace.warehouse.statements import Made
 
 pytestmark = pytest.mark.broker
 
@@ -107,3 +109,47 @@ def test_after_a_stop_nothing_is_started(evaluate, supervisor, warehouse):
     start(warehouse, NAME, processes=1, actor="a")
     stop(warehouse, NAME, actor="a")
     assert evaluate(supervisor).skip_message == "no process is wanted"
+
+
+@pytest.fixture
+def choose(warehouse):
+    """`choose(2, run_id="r")` records a scoring model as the second version."""
+
+    def save(version, *, run_id=None):
+        choice = {"kind": "vader", "source": f"source-{version}", "form": "lexicon", "version": "3.3.2+abc"}
+        made = Made("scoring_model", (), {"chosen by": "cli:ada"}, seed=None, rows_in=None, rows_out=None, seconds=0.1)
+        save_scoring_model(
+            warehouse, NAME, choice, version=version, mlflow_run_id="m" * 32, tree_sha256=f"{version:064x}", made=made,
+            actor="cli:ada", run_id=run_id,
+        )  # fmt: skip
+
+    return save
+
+
+def test_models_chosen_on_the_command_line_are_materialisations_once(evaluate, supervisor, choose):
+    choose(1)
+    choose(2)
+    first = evaluate(supervisor)
+    assert first.skip_message == "no process is wanted"
+    assert [one.metadata["scoring model"].value for one in first.asset_events] == [
+        "model:score_events@v1",
+        "model:score_events@v2",
+    ]
+    told = first.asset_events[1]
+    assert (told.metadata["source"].value, told.metadata["chosen by"].value) == ("source-2", "cli:ada")
+    assert told.tags == {"dagster/data_version": f"{2:064x}"}
+    assert evaluate(supervisor, first.cursor).asset_events == []
+    choose(3)
+    (third,) = evaluate(supervisor, first.cursor).asset_events
+    assert third.metadata["source"].value == "source-3"
+
+
+def test_what_a_run_of_the_asset_chose_is_not_told_again(evaluate, supervisor, choose, instance):
+    job = definitions.defs.get_repository_def().get_implicit_global_asset_job_def()
+    run = instance.create_run_for_job(job, asset_selection=frozenset({AssetKey("scoring_model")}))
+    stream = instance.create_run_for_job(definitions.defs.get_job_def(NAME))
+    choose(1, run_id=run.run_id)
+    choose(2, run_id=stream.run_id)
+    result = evaluate(supervisor)
+    assert [one.metadata["source"].value for one in result.asset_events] == ["source-2"]
+    assert evaluate(supervisor, result.cursor).asset_events == []

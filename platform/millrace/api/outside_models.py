@@ -63,7 +63,7 @@ def inspect(tracking_uri: str, name: str, version: int) -> OutsideModel:
         UnsupportedFormat: it cannot be loaded without trusting code that came with it.
         CannotReach: MLflow does not answer.
     """
-    from millrace.automl.tracking import downloaded, tree_files
+    from millrace.warehouse.tracking import downloaded, tree_files
 
     uri = f"models:/{name}/{version}"
     with downloaded(uri, tracking_uri) as folder:

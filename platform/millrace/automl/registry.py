@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from millrace.automl.preprocess import TRUSTED_TYPES
 from millrace.automl.result import ModelCard, Training
 from millrace.automl.signature import model_signature
-from millrace.automl.tracking import downloaded, load_predictor, model_tree_sha256, open_run, tracking, tree_files
 from millrace.contracts.canonical import sha256_tree
 from millrace.contracts.identifiers import DatasetKey
+from millrace.warehouse.tracking import downloaded, load_predictor, model_tree_sha256, open_run, tracking, tree_files
 
 if TYPE_CHECKING:
     from millrace.warehouse.saves import TrainedModel

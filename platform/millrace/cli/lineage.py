@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Show where things come from, and verify that nothing has changed.", no_args_is_help=True)
 
-_FORMS = "dataset:user.data@v1, model:user.data@v1, report:ID, or user.data for its newest version"
+_FORMS = "dataset:user.data@v1, model:user.data@v1, report:ID, model:score_events, or user.data for its newest version"
 
 
 @app.command()

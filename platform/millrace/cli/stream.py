@@ -6,7 +6,7 @@ import typer
 
 from millrace.cli.output import Json, console, emit, guarded
 from millrace.cli.stream_demo import demo
-from millrace.cli.stream_model import model
+from millrace.cli.stream_model import model, models
 from millrace.cli.stream_produce import produce
 from millrace.cli.stream_sink import sink
 from millrace.cli.stream_status import status
@@ -24,6 +24,7 @@ app.command()(produce)
 app.command()(sink)
 app.command()(watch)
 app.command()(model)
+app.command()(models)
 app.command()(demo)
 
 Name = Annotated[str, typer.Argument(help="The stream.")]

@@ -36,6 +36,11 @@ def model_ref(key: DatasetKey, version: int) -> str:
     return f"model:{key.partition_key}@v{version}"
 
 
+def scoring_ref(stream: str, version: int) -> str:
+    """`model:score_events@v3`: a stream's scoring model; streams' names hold no dot, so it is no data set's model."""
+    return f"model:{stream}@v{version}"
+
+
 def report_ref(report_id: str) -> str:
     """`report:br-3f9c…`."""
     return f"report:{report_id}"

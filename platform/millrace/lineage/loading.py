@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.references import Ref
 from millrace.warehouse.schema import Statement
+from millrace.warehouse.scoring_models import OWNER as SCORING_OWNER
+from millrace.warehouse.scoring_models import scoring_key, scoring_streams
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,38 @@ class Loaded:
     unreadable: tuple[int, ...] = ()
 
 
-def load_steps(session: Session, key: DatasetKey | None = None) -> Loaded:
-    """The statements about one data set and what was made of it, or all of them."""
+def load_steps(session: Session, keys: Sequence[DatasetKey] | None = None) -> Loaded:
+    """The statements about these data sets and what was made of them, or all of them."""
     wanted = select(Statement).order_by(Statement.id)
-    if key is not None:
-        wanted = wanted.where(Statement.user_id == key.user_id, Statement.dataset_id == key.dataset_id)
+    if keys is not None:
+        wanted = wanted.where(of_keys(Statement, keys))
     try:
         rows = session.scalars(wanted).all()
     except (ValueError, TypeError):
         # a cell that is no JSON or no date ends the whole query: read what is left one by one
         return _one_by_one(session, wanted.with_only_columns(Statement.id))
     return _readable(rows)
+
+
+def related(session: Session, key: DatasetKey) -> tuple[DatasetKey, ...]:
+    """The key, and those of things that cross from it to another: a data set's model may score a stream.
+
+    A data set's are its own and those of streams; a stream's are its own and those of the data sets whose models it
+    scored with.
+    """
+    if key.user_id != SCORING_OWNER:
+        return (key, *(scoring_key(stream) for stream in scoring_streams(session)))
+    found = {key: None}
+    for step in load_steps(session, [key]).steps:
+        for read in step.inputs:
+            owner = DatasetKey(*read.ref.removeprefix("model:").partition("@")[0].split(".")[:2])
+            found[owner] = None
+    return tuple(found)
+
+
+def of_keys(table: Any, keys: Sequence[DatasetKey]) -> ColumnElement[bool]:
+    """The condition that a row belongs to one of the data sets."""
+    return or_(*(and_(table.user_id == key.user_id, table.dataset_id == key.dataset_id) for key in keys))
 
 
 def statement_name(statement_id: int) -> str:

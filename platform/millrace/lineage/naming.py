@@ -11,6 +11,7 @@ from millrace.contracts.references import dataset_ref, model_ref, report_ref
 from millrace.warehouse.datasets import get_version
 from millrace.warehouse.models import get_model
 from millrace.warehouse.reports import get_report, list_reports
+from millrace.warehouse.scoring_models import get_scoring_model, scoring_key
 
 _CANDIDATE = ".candidate"
 """End of the name of mitigated models; identifiers hold no dot."""
@@ -19,7 +20,7 @@ _REPORT_ID = re.compile(r"[a-z]{2}-[0-9a-f]{20}")
 
 @dataclass(frozen=True)
 class Named:
-    """A full reference and the data set it belongs to."""
+    """A full reference and the data set that it belongs to; for a scoring model, what stands for the stream."""
 
     ref: str
     key: DatasetKey
@@ -28,12 +29,13 @@ class Named:
 def resolve(session: Session, text: str) -> Named:
     """The thing that the text names.
 
-    `dataset:user.data@v2`, `model:user.data@v1`, `model:user.data.candidate@v1` and `report:br-…` name one thing.
-    Without `@v…` the newest version is meant, `user.data` alone is a data set, and a report's id alone is the report.
+    `dataset:user.data@v2`, `model:user.data@v1`, `model:user.data.candidate@v1`, `model:score_events@v1` (what a stream
+    scores with) and `report:br-…` name one thing. Without `@v…` the newest version is meant, `user.data` alone is a
+    data set, and a report's id alone is the report.
 
     Raises:
         BadInput: the text has none of these forms.
-        NotFound: there is no such data set, model or report.
+        NotFound: there is no such data set, model, scoring model or report.
     """
     kind, colon, rest = text.partition(":")
     if not colon:
@@ -45,9 +47,12 @@ def resolve(session: Session, text: str) -> Named:
         raise BadInput(
             f"{text[:80]!r} names nothing that lineage knows",
             field="ref",
-            remedy="write dataset:user.data@v1, model:user.data@v1, report:ID, or user.data for its newest version",
+            remedy="write dataset:user.data@v1, model:user.data@v1, report:ID, model:score_events, or user.data",
         )
     name, at, version_text = rest.partition("@")
+    if kind == "model" and "." not in name:
+        scoring = get_scoring_model(session, name, parse_model_version(version_text) if at else None)
+        return Named(scoring.ref, scoring_key(scoring.stream))
     if kind == "model" and name.endswith(_CANDIDATE):
         return _candidate(session, parse_partition_key(name.removesuffix(_CANDIDATE)), text if at else None)
     key = parse_partition_key(name)

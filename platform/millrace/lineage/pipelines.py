@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.task import PipelineSettings
-from millrace.lineage.loading import Step
+from millrace.lineage.loading import Step, of_keys
 from millrace.lineage.verification import Failure, Gap
 from millrace.warehouse.schema import History, Pipeline
 
@@ -17,11 +17,11 @@ _NAMED_AT_ONCE = 500
 """Pipelines named in one query: below SQLite's limit of parameters; above it the whole table is read."""
 
 
-def load_pipelines(session: Session, key: DatasetKey | None) -> dict[str, Pipeline]:
-    """Pipelines by id, of one data set or all."""
+def load_pipelines(session: Session, keys: Sequence[DatasetKey] | None) -> dict[str, Pipeline]:
+    """Pipelines by id, of these data sets or all."""
     wanted = select(Pipeline).order_by(Pipeline.created_at)
-    if key is not None:
-        wanted = wanted.where(Pipeline.user_id == key.user_id, Pipeline.dataset_id == key.dataset_id)
+    if keys is not None:
+        wanted = wanted.where(of_keys(Pipeline, keys))
     return {row.id: row for row in session.scalars(wanted)}
 
 

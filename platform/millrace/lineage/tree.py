@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace.contracts.references import Ref
 from millrace.lineage.graph import Direction, Graph, build
-from millrace.lineage.loading import Step, load_steps
+from millrace.lineage.loading import Step, load_steps, related
 from millrace.lineage.naming import resolve
 from millrace.warehouse.store import Warehouse
 
@@ -80,7 +80,7 @@ def show(warehouse: Warehouse, ref: str, *, direction: Direction = "both") -> Li
     """
     with warehouse.read() as session:
         named = resolve(session, ref)
-        graph = build(load_steps(session, named.key).steps)
+        graph = build(load_steps(session, related(session, named.key)).steps)
         return LineageTree(
             node=_node(graph, named.ref),
             direction=direction,

@@ -1,6 +1,6 @@
 """`lineage verify`: hashes everything again and compares it with what was recorded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -11,10 +11,10 @@ from millrace.contracts.references import Ref
 from millrace.lineage.chain import altered_statements, broken_links
 from millrace.lineage.contents import Progress, altered_artifacts, altered_models, contents_of, counted
 from millrace.lineage.graph import Graph, build
-from millrace.lineage.loading import Loaded, Step, load_steps
+from millrace.lineage.loading import Loaded, Step, load_steps, related
 from millrace.lineage.naming import resolve
 from millrace.lineage.pipelines import broken_history, load_histories, load_pipelines, missing_assets, strangers
-from millrace.lineage.records import disagreements, stored_refs
+from millrace.lineage.records import changed_pins, disagreements, stored_refs
 from millrace.lineage.verification import Checked, Failure, Gap, Unchecked, Verification
 from millrace.warehouse.schema import Artifact, History, Pipeline
 from millrace.warehouse.store import Warehouse
@@ -31,6 +31,7 @@ class _Scope:
     pipelines: dict[str, Pipeline]
     histories: dict[str, list[History]]
     unnamed_artifacts: tuple[str, ...]
+    pins: tuple[Failure | Gap, ...]
 
 
 def verify(
@@ -74,6 +75,7 @@ def _recorded(scope: _Scope) -> Iterable[Failure | Gap | Unchecked]:
     yield from broken_links(scope.graph, scope.loaded.steps)
     yield from disagreements(scope.graph, scope.stored)
     yield from strangers(scope.loaded.steps, scope.pipelines)
+    yield from scope.pins
     for pipeline in scope.pipelines.values():
         yield from broken_history(pipeline, scope.histories.get(pipeline.id, []))
         if scope.ref is None:
@@ -91,18 +93,20 @@ def _everything(session: Session) -> _Scope:
         pipelines=pipelines,
         histories=load_histories(session, pipelines.values()),
         unnamed_artifacts=tuple(session.scalars(select(Artifact.sha256).order_by(Artifact.sha256))),
+        pins=tuple(changed_pins(session, None)),
     )
 
 
 def _ancestry(session: Session, text: str) -> _Scope:
     named = resolve(session, text)
-    loaded = load_steps(session, named.key)
+    keys = related(session, named.key)
+    loaded = load_steps(session, keys)
     refs = build(loaded.steps).ancestors(named.ref)
     steps = tuple(step for step in loaded.steps if any(out.ref in refs for out in step.outputs))
     # a step may have made more than what was asked about: its statement vouches for all of it
     made = {out.ref for step in steps for out in step.outputs} | refs
-    stored = {ref: pieces for ref, pieces in stored_refs(session, named.key).items() if ref in made}
-    pipelines = _named_pipelines(session, named.key, steps)
+    stored = {ref: pieces for ref, pieces in stored_refs(session, keys).items() if ref in made}
+    pipelines = _named_pipelines(session, keys, steps)
     return _Scope(
         ref=named.ref,
         # a row that cannot be read may be any of them, so it counts
@@ -112,17 +116,18 @@ def _ancestry(session: Session, text: str) -> _Scope:
         pipelines=pipelines,
         histories=load_histories(session, pipelines.values()),
         unnamed_artifacts=(),
+        pins=tuple(changed_pins(session, [named.key])),
     )
 
 
-def _named_pipelines(session: Session, key: DatasetKey, steps: Iterable[Step]) -> dict[str, Pipeline]:
+def _named_pipelines(session: Session, keys: Sequence[DatasetKey], steps: Iterable[Step]) -> dict[str, Pipeline]:
     named = {step.row.pipeline_id for step in steps}
-    return {found: row for found, row in load_pipelines(session, key).items() if found in named}
+    return {found: row for found, row in load_pipelines(session, keys).items() if found in named}
 
 
 def _hash_model(mlflow_url: str) -> Callable[[str], str]:
     def hashed(model_uri: str) -> str:
-        from millrace.automl.tracking import model_tree_sha256
+        from millrace.warehouse.tracking import model_tree_sha256
 
         return model_tree_sha256(model_uri, mlflow_url)
 

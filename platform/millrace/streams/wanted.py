@@ -12,6 +12,7 @@ from millrace.contracts.errors import BadInput
 from millrace.contracts.events import now
 from millrace.streams.names import MOST_PROCESSES, STREAMS, known
 from millrace.warehouse.schema import Stream
+from millrace.warehouse.scoring_models import stream_row
 from millrace.warehouse.store import Warehouse
 
 _REMEMBERED = 200
@@ -102,18 +103,9 @@ def halt(warehouse: Warehouse, stream: str, *, reason: str, actor: str) -> Wante
     return _changed(warehouse, stream, change, actor=actor)
 
 
-def pin(warehouse: Warehouse, stream: str, pinned: dict[str, Any], *, actor: str) -> Wanted:
-    """What the stream's processes use from now on, the next ones too."""
-
-    def change(row: Stream) -> None:
-        row.pinned = pinned
-
-    return _changed(warehouse, stream, change, actor=actor)
-
-
 def one_more(session: Session, stream: str, *, actor: str) -> Wanted:
     """A person launched a process by hand: one more is wanted than before."""
-    row = _row(session, stream)
+    row = stream_row(session, stream)
     before = 0 if row.halted else row.wanted
     if before == 0:
         # runs that people ended before do not count any more
@@ -137,21 +129,10 @@ def ended_by_hand(warehouse: Warehouse, stream: str, run_ids: Sequence[str]) -> 
 def _changed(warehouse: Warehouse, stream: str, change: Callable[[Stream], None], *, actor: str) -> Wanted:
     known(stream)
     with warehouse.transaction() as session:
-        row = _row(session, stream)
+        row = stream_row(session, stream)
         change(row)
         row.changed_at, row.changed_by = now(), actor[:160]
         return _facts(stream, row)
-
-
-def _row(session: Session, stream: str) -> Stream:
-    row = session.get(Stream, stream)
-    if row is None:
-        row = Stream(
-            name=stream, wanted=0, epoch=0, halted=None, pinned=None, ended_runs=[], changed_at=now(), changed_by=""
-        )
-        session.add(row)
-        session.flush()
-    return row
 
 
 def _facts(stream: str, row: Stream | None) -> Wanted:

@@ -41,3 +41,5 @@ class StreamWork:
 
     Raises MillraceError where it cannot be used; the stream then goes on with what it has.
     """
+    pinned: Callable[[], Mapping[str, Any] | None] = lambda: None
+    """What it works with, as it is pinned; None where nothing is."""

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from millrace.contracts.scoring import Score, ScoreKind
@@ -11,6 +13,11 @@ from millrace.contracts.scoring import Score, ScoreKind
 NAME = "vader"
 THRESHOLD = 0.05
 """Of the compound figure, from its authors: at or above it a text is positive, at or below its negative negative."""
+
+
+def lexicon_paths() -> list[Path]:
+    """The files from which VADER knows words and emojis."""
+    return [Path(str(files("vaderSentiment") / name)) for name in ("vader_lexicon.txt", "emoji_utf8_lexicon.txt")]
 
 
 class VaderScorer:

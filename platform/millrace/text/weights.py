@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+from millrace.contracts.canonical import sha256_file
 from millrace.contracts.errors import BadInput, CannotReach
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -30,16 +33,31 @@ def locate(source: str, *, offline: bool = False) -> Path:
     return folder.absolute()
 
 
+def loaded_files(folder: Path) -> list[Path]:
+    """The files that a model is loaded from, by name."""
+    return sorted({path for pattern in _WANTED for path in folder.glob(pattern)})
+
+
+def file_list(folder: Path) -> list[dict[str, Any]]:
+    """Name, SHA-256 and bytes of each file that a model is loaded from."""
+    return [described(path) for path in loaded_files(folder)]
+
+
 def files_sha256(folder: Path) -> str:
     """Hash over names and contents of the files that a model is loaded from."""
-    names = sorted({path.name for pattern in _WANTED for path in folder.glob(pattern)})
-    return hashlib.sha256(json.dumps([(name, file_sha256(folder / name)) for name in names]).encode()).hexdigest()
+    names = [(path.name, sha256_file(path)) for path in loaded_files(folder)]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of the file's bytes."""
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
+def described(path: Path) -> dict[str, Any]:
+    """Name, SHA-256 and bytes of a file."""
+    return {"name": path.name, "sha256": sha256_file(path), "bytes": path.stat().st_size}
+
+
+def hub_revision(folder: Path) -> str | None:
+    """The commit of the hub's repository that the folder is a snapshot of; None for a folder of one's own."""
+    is_snapshot = folder.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", folder.name)
+    return folder.name if is_snapshot else None
 
 
 def _from_hub(source: str, *, offline: bool) -> Path:

@@ -267,6 +267,30 @@ class Model(Table):
     created_at: Mapped[datetime]
 
 
+class ScoringModel(Table):
+    """A model that a stream was told to score with, as it is pinned and as MLflow has it."""
+
+    __tablename__ = "scoring_models"
+    __table_args__ = (UniqueConstraint("stream", "version"),)
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True, autoincrement=True)
+    stream: Mapped[str] = mapped_column(String(64))
+    """Also the name under which MLflow has it."""
+    version: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(24))
+    """vader, transformer or registered."""
+    source: Mapped[str] = mapped_column(Text)
+    """What was asked for: `vader`, a hub id, a folder, `models:/user.dataset/3`."""
+    model_version: Mapped[str] = mapped_column(Text)
+    """What its outputs name as theirs."""
+    mlflow_run_id: Mapped[str] = mapped_column(String(64))
+    tree_sha256: Mapped[str] = mapped_column(String(64))
+    """`sha256_tree` of its files as MLflow serves them."""
+    choice_sha256: Mapped[str] = mapped_column(String(64))
+    """Artifact: canonical JSON of what is pinned, with the figures of all candidates."""
+    chosen_by: Mapped[str] = mapped_column(String(160))
+    created_at: Mapped[datetime]
+
+
 class Statement(Table):
     """One materialisation: hashes in, hashes out, and what made the one from the other."""
 

@@ -1,14 +1,10 @@
-"""Tables of each task, and an MLflow server of our own."""
+"""Tables of each task."""
 
-import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,43 +47,6 @@ def make_table() -> Callable[..., pd.DataFrame]:
         return frame
 
     return make
-
-
-@pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-        *("--artifacts-destination", str(folder / "artifacts")),
-    ]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=quiet, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(url, server, folder / "log")
-        yield url
-    finally:
-        # uvicorn's worker and the job runner are children of their own
-        os.killpg(server.pid, 15)
-        server.wait(timeout=20)
-
-
-def _wait(url: str, server: "subprocess.Popen[bytes]", log: object) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError(f"mlflow server ended with {server.returncode}; see {log}")
-        try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.3)
-    raise RuntimeError(f"mlflow server did not answer within 120 s; see {log}")
 
 
 @pytest.fixture

@@ -43,15 +43,15 @@ print("same")
 
 
 def test_a_clean_process_loads_the_models_and_predicts_the_same(
-    make_table: Make, mlflow_server: str, run_clean: Callable[..., str], tmp_path: Path
+    make_table: Make, mlflow_url: str, run_clean: Callable[..., str], tmp_path: Path
 ) -> None:
-    told = [mlflow_server]
+    told = [mlflow_url]
     wanted = [("binary", "lgbm"), ("multiclass", "xgboost"), ("regression", "rf"), ("binary", "lrl2")]
     for task, family in [*wanted, ("regression", "lgbm")]:
         frame = make_table(task, rows=300)
         training = trained(frame, task, family)
         key = DatasetKey("ann", f"{task}-{family}")
-        model = register(training, tracking_uri=mlflow_server, key=key, dataset_sha256="ab" * 32, tags={})
+        model = register(training, tracking_uri=mlflow_url, key=key, dataset_sha256="ab" * 32, tags={})
         folder = tmp_path / key.dataset_id
         folder.mkdir()
         frame.drop(columns="target").to_parquet(folder / "rows.parquet")
@@ -60,20 +60,18 @@ def test_a_clean_process_loads_the_models_and_predicts_the_same(
     assert run_clean(CHECK, *told).strip() == "same"
 
 
-def test_the_run_says_where_the_model_comes_from(make_table: Make, mlflow_server: str) -> None:
+def test_the_run_says_where_the_model_comes_from(make_table: Make, mlflow_url: str) -> None:
     from mlflow.tracking import MlflowClient
 
     training = trained(make_table("binary", rows=300), "binary", "lgbm")
     key = DatasetKey("ann", "facts")
     first, second = (
-        register(
-            training, tracking_uri=mlflow_server, key=key, dataset_sha256="cd" * 32, tags={"dagster/run-id": "r-1"}
-        )
+        register(training, tracking_uri=mlflow_url, key=key, dataset_sha256="cd" * 32, tags={"dagster/run-id": "r-1"})
         for _ in range(2)
     )
     assert (first.version, second.version) == (1, 2)
     assert first.registered_name == "ann.facts"
-    client = MlflowClient(mlflow_server, mlflow_server)
+    client = MlflowClient(mlflow_url, mlflow_url)
     run = client.get_run(first.mlflow_run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["millrace/data-sha256"] == "cd" * 32
@@ -86,22 +84,22 @@ def test_the_run_says_where_the_model_comes_from(make_table: Make, mlflow_server
     assert ModelCard.model_validate(first.details) == training.card
 
 
-def test_the_recorded_hash_is_that_of_the_served_files(make_table: Make, mlflow_server: str) -> None:
+def test_the_recorded_hash_is_that_of_the_served_files(make_table: Make, mlflow_url: str) -> None:
     training = trained(make_table("binary", rows=300), "binary", "lgbm")
     key = DatasetKey("ann", "hashes")
-    model = register(training, tracking_uri=mlflow_server, key=key, dataset_sha256="ab" * 32, tags={})
-    assert model_tree_sha256(model.model_uri, mlflow_server) == model.tree_sha256
-    assert load_predictor(model.model_uri, mlflow_server, tree_sha256=model.tree_sha256).classes_.tolist() == [
+    model = register(training, tracking_uri=mlflow_url, key=key, dataset_sha256="ab" * 32, tags={})
+    assert model_tree_sha256(model.model_uri, mlflow_url) == model.tree_sha256
+    assert load_predictor(model.model_uri, mlflow_url, tree_sha256=model.tree_sha256).classes_.tolist() == [
         "approved",
         "refused",
     ]
     with pytest.raises(IntegrityBroken, match="recorded is"):
-        load_predictor(model.model_uri, mlflow_server, tree_sha256="0" * 64)
+        load_predictor(model.model_uri, mlflow_url, tree_sha256="0" * 64)
 
 
-def test_a_model_that_is_not_there_is_said_to_be_missing(mlflow_server: str) -> None:
+def test_a_model_that_is_not_there_is_said_to_be_missing(mlflow_url: str) -> None:
     with pytest.raises(NotFound, match="has no model"):
-        model_tree_sha256("models:/ann.nothing/1", mlflow_server)
+        model_tree_sha256("models:/ann.nothing/1", mlflow_url)
 
 
 def test_an_absent_server_is_told_at_once(make_table: Make) -> None:
@@ -115,7 +113,7 @@ def test_an_absent_server_is_told_at_once(make_table: Make) -> None:
 @pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
 def test_a_run_that_is_broken_off_does_not_stay_open(
     make_table: Make,
-    mlflow_server: str,
+    mlflow_url: str,
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
     status: str,
@@ -129,8 +127,8 @@ def test_a_run_that_is_broken_off_does_not_stay_open(
     monkeypatch.setattr(registry_module, "requirements", broken)
     key = DatasetKey("ann", f"broken-{status.lower()}")
     with pytest.raises(error, match="broken off"):
-        register(training, tracking_uri=mlflow_server, key=key, dataset_sha256="ab" * 32, tags={})
-    client = MlflowClient(mlflow_server, mlflow_server)
+        register(training, tracking_uri=mlflow_url, key=key, dataset_sha256="ab" * 32, tags={})
+    client = MlflowClient(mlflow_url, mlflow_url)
     experiment = client.get_experiment_by_name(key.partition_key)
     assert experiment is not None
     assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == [status]

@@ -2,7 +2,8 @@ import pytest
 
 from millrace.contracts.errors import BadInput, NotFound
 from millrace.streams.members import claim
-from millrace.streams.wanted import all_wanted, ended_by_hand, halt, pin, restart, start, stop, wanted_of
+from millrace.streams.wanted import all_wanted, ended_by_hand, halt, restart, start, stop, wanted_of
+from millrace.warehouse.scoring_models import stream_row
 
 STREAM = "score_events"
 
@@ -46,7 +47,8 @@ def test_a_launch_by_hand_is_one_more_and_forgets_what_was_ended_before_it(wareh
 
 
 def test_what_is_pinned_stays_over_starts(warehouse):
-    pin(warehouse, STREAM, {"model": "vader"}, actor="a")
+    with warehouse.transaction() as session:
+        stream_row(session, STREAM).pinned = {"model": "vader"}
     start(warehouse, STREAM, processes=1, actor="a")
     assert wanted_of(warehouse, STREAM).pinned == {"model": "vader"}
 

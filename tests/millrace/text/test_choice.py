@@ -4,14 +4,13 @@ import shutil
 
 import pytest
 
-from millrace.contracts.errors import BadInput, CannotReach, IntegrityBroken
-from millrace.text import choice
-from millrace.text.choice import choose, scorer_of
-from millrace.text.first import SEED_MODEL, first_choice
+from millrace.contracts.canonical import sha256_file
+from millrace.contracts.errors import BadInput, IntegrityBroken
+from millrace.text.choice import choose
 from millrace.text.forms import export
 from millrace.text.golden import GOLDEN
-from millrace.text.tracking import record
-from millrace.text.weights import files_sha256, locate
+from millrace.text.pinned import scorer_of
+from millrace.text.weights import files_sha256, hub_revision, locate
 
 pytest.importorskip("torch")
 
@@ -32,12 +31,17 @@ def test_every_form_is_timed_and_compared_with_the_model_itself(chosen):
     assert best["texts_per_second"] == max(one["texts_per_second"] for one in found.values() if not one["refused"])
 
 
-def test_the_pinned_scorer_gives_what_the_model_itself_gives(chosen, tiny):
+@pytest.fixture
+def settings(make_settings, tmp_path):
+    return make_settings(tmp_path)
+
+
+def test_the_pinned_scorer_gives_what_the_model_itself_gives(chosen, tiny, settings):
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     texts = [text for text, _ in GOLDEN[::9]] + ["", "unknown words only", "great " * 200]
-    scores = scorer_of(chosen).score(texts)
+    scores = scorer_of(chosen, settings).score(texts)
     model = AutoModelForSequenceClassification.from_pretrained(tiny).eval()
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     for text, score in zip(texts, scores, strict=True):
@@ -50,10 +54,25 @@ def test_the_pinned_scorer_gives_what_the_model_itself_gives(chosen, tiny):
         assert score.value == max(score.labels.values())
 
 
-def test_it_is_named_by_what_it_is(chosen, tiny):
-    scorer = scorer_of(chosen)
+def test_it_is_named_by_what_it_is(chosen, tiny, settings):
+    scorer = scorer_of(chosen, settings)
     assert (scorer.name, scorer.kind) == (str(tiny), "probability")
     assert scorer.version == f"{files_sha256(tiny)[:12]}+{chosen['form']}"
+
+
+def test_every_file_that_it_is_loaded_from_is_named_with_its_hash(chosen, tiny):
+    told = {one["name"]: one for one in chosen["files"]}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(told)
+    assert all(one["sha256"] == sha256_file(tiny / name) for name, one in told.items())
+    assert told["model.safetensors"]["bytes"] == (tiny / "model.safetensors").stat().st_size
+    assert chosen["revision"] is None
+
+
+def test_a_snapshot_of_the_hub_is_named_by_its_commit(tmp_path):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert hub_revision(tmp_path / "models--a--b" / "snapshots" / commit) == commit
+    assert hub_revision(tmp_path / "snapshots" / "my-model") is None
+    assert hub_revision(tmp_path / commit) is None
 
 
 def test_a_form_that_loses_more_than_half_a_point_is_refused(tiny, other, tmp_path):
@@ -69,15 +88,15 @@ def test_a_form_that_loses_more_than_half_a_point_is_refused(tiny, other, tmp_pa
     assert found["form"] != "onnx-int8"
 
 
-def test_files_that_changed_are_not_used(chosen, tiny, tmp_path):
+def test_files_that_changed_are_not_used(chosen, tiny, tmp_path, settings):
     copy = tmp_path / "copy"
     shutil.copytree(tiny, copy)
     pinned = {**chosen, "folder": str(copy)}
-    assert scorer_of(pinned).version == chosen["version"]
+    assert scorer_of(pinned, settings).version == chosen["version"]
     config = copy / "config.json"
     config.write_text(config.read_text().replace("negative", "bad"))
     with pytest.raises(IntegrityBroken, match="never changes its model by itself"):
-        scorer_of(pinned)
+        scorer_of(pinned, settings)
 
 
 @pytest.mark.parametrize("kind", ["folder", "pickle", "nonsense"])
@@ -91,38 +110,3 @@ def test_what_is_no_model_with_safetensors_is_refused(tmp_path, kind):
         (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(BadInput, match=r"lacks config\.json or"):
         locate(str(tmp_path))
-
-
-def test_without_the_seeds_model_on_this_machine_vader_is_pinned_under_its_own_name(tmp_path, monkeypatch):
-    def missing(source, **options):
-        raise CannotReach("not in the cache")
-
-    monkeypatch.setattr(choice, "locate", missing)
-    pinned = first_choice("auto", cache=tmp_path)
-    assert (pinned["kind"], pinned["source"]) == ("vader", "vader")
-    assert pinned["instead_of"] == f"{SEED_MODEL}: not in the cache"
-    assert scorer_of(pinned).name == "vader"
-    with pytest.raises(CannotReach):
-        first_choice("some/model", cache=tmp_path)
-
-
-def test_vader_of_another_release_is_not_used_for_the_one_that_was_pinned():
-    with pytest.raises(IntegrityBroken):
-        scorer_of({"kind": "vader", "version": "3.0+000000000000"})
-
-
-# mlflow 3.17 on a newer SQLAlchemy
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
-def test_a_choice_is_in_mlflow_with_its_figures_and_files(chosen, tmp_path, monkeypatch):
-    from mlflow import MlflowClient
-
-    monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    told = record(chosen, uri=uri, name="score_events")
-    client = MlflowClient(tracking_uri=uri)
-    run = client.get_run(told["mlflow_run_id"])
-    assert run.data.params["files_sha256"] == chosen["files_sha256"]
-    assert run.data.metrics["onnx-int8.loss_points"] >= 0
-    assert told["mlflow_version"] == "score_events/1"
-    names = {one.path for one in client.list_artifacts(run.info.run_id, "model")}
-    assert "model/chosen.json" in names

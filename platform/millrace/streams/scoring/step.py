@@ -17,17 +17,19 @@ from millrace.kafka.waiting import Place
 class ScoringStep:
     """Scores a batch's texts in one call. Outputs keep their record's key, so that a user's stay in order."""
 
-    def __init__(self, scorer: Scorer, *, topic: str) -> None:
-        self._scorer = self._next = scorer
+    def __init__(self, scorer: Scorer, *, topic: str, ref: str | None = None) -> None:
+        """`ref` is the scorer as lineage names it."""
+        self._next = scorer, ref
+        self._scorer, self._ref = self._next
         self._topic = topic
 
-    def use(self, scorer: Scorer) -> None:
+    def use(self, scorer: Scorer, *, ref: str | None = None) -> None:
         """Scores with this one from the next batch on. May be called from any thread."""
-        self._next = scorer
+        self._next = scorer, ref
 
     def process(self, batch: Sequence[Record]) -> Sequence[Result]:
         """A scored event per record, or BadInput for one that is none."""
-        self._scorer = self._next
+        self._scorer, self._ref = self._next
         read = [_read(record) for record in batch]
         scores = iter(self._scorer.score([event.text for event in read if isinstance(event, RawEvent)]))
         at = moment_text(now())
@@ -38,7 +40,8 @@ class ScoringStep:
 
     def facts(self) -> Mapping[str, Any]:
         """The model."""
-        return {"model": self._scorer.name, "model_version": self._scorer.version}
+        told = {"model": self._scorer.name, "model_version": self._scorer.version}
+        return told if self._ref is None else told | {"scoring_model": self._ref}
 
     def committed(self, ends: Mapping[Place, int]) -> None:
         """Nothing waits for it."""

@@ -18,15 +18,19 @@ def scoring_work(
     scorer: Scorer,
     *,
     slot: int,
+    pinned: Mapping[str, Any] | None = None,
     scorer_of: Callable[[Mapping[str, Any]], Scorer] | None = None,
 ) -> StreamWork:
-    """What the process with this slot does; `scorer_of` makes the scorer of another model that is pinned meanwhile."""
+    """What the process with this slot does. `pinned` is what the scorer was made of; `scorer_of` makes the scorer of
+    another model that is pinned meanwhile."""
     topics = settings.topics
-    step = ScoringStep(scorer, topic=topics.events_scored)
+    step = ScoringStep(scorer, topic=topics.events_scored, ref=None if pinned is None else pinned.get("ref"))
+    in_use = [pinned]
 
-    def refresh(pinned: Mapping[str, Any]) -> None:
+    def refresh(changed: Mapping[str, Any]) -> None:
         if scorer_of is not None:
-            step.use(scorer_of(pinned))
+            step.use(scorer_of(changed), ref=changed.get("ref"))
+            in_use[0] = changed
 
     return StreamWork(
         options=StreamOptions(
@@ -38,5 +42,6 @@ def scoring_work(
         ),
         step=step,
         refresh=refresh,
+        pinned=lambda: in_use[0],
         topics=(topics.events_raw, topics.events_scored),
     )

@@ -49,9 +49,7 @@ def open_run(experiment: str, *, name: str, tags: Mapping[str, str]) -> Iterator
     """The id of a new MLflow run, made current; it ends FINISHED, FAILED, or KILLED when the block is interrupted."""
     import mlflow
 
-    found = mlflow.get_experiment_by_name(experiment)
-    experiment_id = found.experiment_id if found is not None else _create(experiment)
-    run = mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=dict(tags))
+    run = mlflow.start_run(experiment_id=experiment_id(experiment), run_name=name, tags=dict(tags))
     status = "KILLED"
     try:
         yield run.info.run_id
@@ -65,14 +63,18 @@ def open_run(experiment: str, *, name: str, tags: Mapping[str, str]) -> Iterator
             mlflow.end_run(status)
 
 
-def _create(experiment: str) -> str:
+def experiment_id(experiment: str) -> str:
+    """The id of the experiment of this name, made where there is none."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    found = mlflow.get_experiment_by_name(experiment)
+    if found is not None:
+        return str(found.experiment_id)
     try:
         return str(mlflow.create_experiment(experiment))
     except MlflowException:
-        # another run of the same data set was first
+        # another process was first
         found = mlflow.get_experiment_by_name(experiment)
         if found is None:
             raise

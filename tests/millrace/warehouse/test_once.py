@@ -1,7 +1,7 @@
 import threading
 import time
 
-from assets.once import once
+from millrace.warehouse.once import once
 
 
 def test_nobody_else_is_in_the_block_with_the_same_key(tmp_path):
