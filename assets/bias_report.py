@@ -36,6 +36,7 @@ def bias_report(
     from millrace.bias.label import measure_label_bias
     from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
+    from millrace.bias.proxies_and_shift import add_proxies_and_shift
     from millrace.contracts.references import Ref, dataset_ref
     from millrace.warehouse.datasets import read_table
     from millrace.warehouse.saves import Made, save_report
@@ -47,6 +48,7 @@ def bias_report(
         frame = read_table(store, version)
         policy = policy_of(work)
         report = measure_label_bias(frame, answers=answers, seed=seed, policy=policy)
+        report = add_proxies_and_shift(report, frame, answers=answers)
         report, before = with_previous(report, store, work, kind="bias")
         page = render_bias_page(report, facts=page_facts(work, store, report_hash=report.report_hash))
         made = Made(

@@ -36,12 +36,15 @@ def model_bias_report(
     context: AssetExecutionContext, warehouse: WarehouseResource, mlflow: MlflowResource, pages: PagesResource
 ) -> MaterializeResult:
     """The bias report on the model; in the run that trained the model, the stage ends with it."""
+    import pandas as pd
+
     from millrace.automl.result import ModelCard
     from millrace.automl.split import holdout_positions
     from millrace.bias.counterfactual import change_sensitive
     from millrace.bias.origin import whole_document
     from millrace.bias.page import render_bias_page
     from millrace.bias.predictions import measure_model_bias
+    from millrace.bias.proxies_and_shift import add_proxies_and_shift
     from millrace.bias.scores import favourable_scores
     from millrace.warehouse.datasets import read_table
     from millrace.warehouse.saves import Made, announce_model, save_report
@@ -54,9 +57,10 @@ def model_bias_report(
         frame, seed = read_table(store, work.version), work.settings.seed
         unseen = frame.iloc[holdout_positions(frame, ModelCard.model_validate(model.details))]
         policy, predictor = policy_of(work), mlflow.predictor(model)
+        said = pd.Series(predictor.predict(unseen), index=unseen.index)
         report = measure_model_bias(
             unseen[work.answers.target],
-            predictor.predict(unseen),
+            said,
             unseen[list(work.answers.sensitive)],
             answers=work.answers,
             seed=seed,
@@ -66,6 +70,7 @@ def model_bias_report(
         )
         asked = change_sensitive(predictor.predict, unseen, answers=work.answers, used=None, policy=policy, seed=seed)
         report = replace(report, parts=(*report.parts, asked))
+        report = add_proxies_and_shift(report, unseen, answers=work.answers, predictions=said)
         report, before = with_previous(report, store, work, kind="model_bias", model_version=model.version)
         facts = page_facts(work, store, report_hash=report.report_hash, model=f"v{model.version}")
         page = render_bias_page(report, facts=facts)

@@ -140,6 +140,22 @@ def test_the_model_bias_report_is_about_rows_that_training_never_saw(chain, ware
     assert [one["kind"] for one in facts["inputs"]] == ["artifact", "model"]
 
 
+@pytest.mark.parametrize(("kind", "rows"), [("bias", 1200), ("model_bias", None)])
+def test_both_bias_reports_tell_of_proxies_and_of_a_shift(chain, warehouse, kind, rows):
+    with warehouse.read() as session:
+        (report,) = list_reports(session, "ada", kind=kind)
+        rows = rows or get_model(session, KEY).details["splits"]["test"]
+    document = json.loads(warehouse.artifacts.read_bytes(report.json_sha256))
+    (told,) = document["parts"]["proxies"]["attributes"]
+    assert (document["parts"]["proxies"]["rows"], told["attribute"]) == (rows, "sex")
+    assert told["chains_searched"] > 0
+    assert told["removal"]["changed"] is not None
+    assert {one["group"] for one in document["parts"]["shift"]["shifts"]} <= {"female", "male"}
+    page = warehouse.artifacts.read_bytes(str(report.html_sha256)).decode()
+    assert "/parts/proxies/attributes/0/removal" in page
+    assert "grows by 10 points" in page
+
+
 def test_every_level_has_its_page(chain, warehouse):
     with warehouse.read() as session:
         levels = {one.level: one for one in list_reports(session, "ada", kind="xai")}

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from millrace.bias.groups import group_rows
 from millrace.bias.rates import Kind, Rates, rate_disparity
-from millrace.bias.table import count_groups, seed_of
+from millrace.bias.table import count_groups, require_column, seed_of
+from millrace.bias.values import as_text
+from millrace.contracts.errors import BadInput
 from millrace.contracts.stages import Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from millrace.bias.groups import Grouping
     from millrace.bias.policy import Policy
+    from millrace.bias.report import BiasReport
 
 GROWTH = 0.1
 """Points of share that a group grows by."""
@@ -76,6 +79,32 @@ class ShiftReport:
     def document(self) -> dict[str, Any]:
         """Every figure."""
         return asdict(self)
+
+
+def shift_of_report(
+    report: BiasReport, frame: pd.DataFrame, *, predictions: pd.Series[Any] | None = None
+) -> ShiftReport:
+    """The shifts of the rows that `report` measured; `predictions` belong to the rows of `frame` by position.
+
+    Raises:
+        BadInput: the report is about no favourable value.
+    """
+    if report.positive is None:
+        raise BadInput(
+            "a shift is told for a classification with a favourable value",
+            field="shift",
+            remedy="leave --shift away, or give --positive",
+        )
+    target = require_column(frame, report.target, field="target")
+    there = target.notna().to_numpy()
+    said = None if predictions is None else predictions[there].map(as_text).eq(report.positive).to_numpy()
+    return shift_groups(
+        frame.loc[there, [one.attribute for one in report.attributes]],
+        favourable=target[there].map(as_text).eq(report.positive).to_numpy(),
+        predicted=said,
+        policy=report.policy,
+        seed=report.seed,
+    )
 
 
 def shift_groups(

@@ -176,28 +176,10 @@ def _compared(previous: Path, report: "BiasReport") -> "BiasReport":
 
 
 def _shifted(options: BiasOptions, frame: "pd.DataFrame", report: "BiasReport") -> "ShiftReport":
-    from millrace.bias.shift import shift_groups
-    from millrace.bias.values import as_text
+    from millrace.bias.shift import shift_of_report
 
-    if report.positive is None:
-        raise BadInput(
-            "a shift is told for a classification with a favourable value",
-            field="shift",
-            remedy="leave --shift away, or give --positive",
-        )
-    there = frame[frame[options.target].notna()]
-    hits = [
-        there[name].map(as_text).eq(report.positive).to_numpy()
-        for name in (options.target, options.predictions)
-        if name is not None
-    ]
-    columns = there[[one.attribute for one in report.attributes]]
-    return shift_groups(
-        columns,
-        favourable=hits[0],
-        predicted=hits[1] if len(hits) > 1 else None,
-        policy=report.policy,
-        seed=options.seed,
+    return shift_of_report(
+        report, frame, predictions=None if options.predictions is None else frame[options.predictions]
     )
 
 

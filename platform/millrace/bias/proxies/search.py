@@ -34,11 +34,17 @@ FEWEST = 2 * FOLDS
 
 
 def find_proxies(
-    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy | None = None
+    frame: pd.DataFrame,
+    *,
+    answers: Answers,
+    seed: int,
+    policy: Policy | None = None,
+    most_rows: int = MOST_ROWS,
 ) -> ProxyReport | None:
     """The proxies of every sensitive column; None when none is named or no other column can tell anything.
 
-    Rows without a target are left out, rows without a value of an attribute are left out of that attribute.
+    Rows without a target are left out, rows without a value of an attribute are left out of that attribute. Of more
+    than `most_rows` rows as many are drawn.
 
     Raises:
         BadInput: a column is not there, or the target cannot be read for the task.
@@ -46,7 +52,7 @@ def find_proxies(
     policy = policy or shipped_policy()
     sensitive = check_sensitive(frame, answers)
     labelled = frame.loc[require_column(frame, answers.target, field="target").notna().to_numpy()]
-    rows = _sample(labelled, seed)
+    rows = _sample(labelled, seed, most_rows)
     columns, left_out = read_columns(rows, frozenset((answers.target, *sensitive)))
     if not sensitive or not columns or len(rows) < FEWEST:
         return None
@@ -72,12 +78,12 @@ def find_proxies(
     )
 
 
-def _sample(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _sample(frame: pd.DataFrame, seed: int, most_rows: int) -> pd.DataFrame:
     import numpy as np
 
-    if len(frame) <= MOST_ROWS:
+    if len(frame) <= most_rows:
         return frame
-    drawn = np.random.default_rng(seed_of(seed, "sample")).choice(len(frame), MOST_ROWS, replace=False)
+    drawn = np.random.default_rng(seed_of(seed, "sample")).choice(len(frame), most_rows, replace=False)
     return frame.iloc[np.sort(drawn)]
 
 
