@@ -1,6 +1,8 @@
 """A stream in a process of its own, for tests that kill it: `stream_child.py '{"home": …}'`.
 
-It copies each record to the output topic, and kills itself with SIGKILL at the step and the batch it is told.
+It copies each record to the output topic, and kills itself with SIGKILL: at the step and the batch it is told, or so
+many seconds after its first record. In the second case it writes each step on standard output. When it is held it
+begins, with everything loaded, at a line on standard input.
 """
 
 import json
@@ -9,8 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from millrace.contracts.errors import BadInput, MillraceError
 from millrace.kafka.processor import Output, Result
@@ -61,8 +64,29 @@ class Killer:
             _die()
 
 
+class TimedKiller:
+    """Kills its own process so many seconds after the first step, and tells of each."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, _die)
+        self._begun = False
+
+    def __call__(self, step: Step) -> None:
+        """Hears of each step."""
+        os.write(1, f"{step.name}\n".encode())
+        if not self._begun:
+            self._begun = True
+            self._timer.start()
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch(told: dict[str, Any]) -> Callable[[Step], None]:
+    if "kill_after" in told:
+        return TimedKiller(told["kill_after"])
+    return Killer(told["step"], told.get("batch", 1)) if told.get("step") else lambda _: None
 
 
 def main() -> int:
@@ -71,14 +95,17 @@ def main() -> int:
     settings = Settings.model_validate(
         {"MILLRACE_HOME": Path(told["home"]), "MILLRACE_KAFKA_PORT": told["port"], "MILLRACE_CODE_VERSION": "test"}
     )
+    if told.get("held"):
+        import confluent_kafka  # noqa: F401
+
+        sys.stdin.readline()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     options = StreamOptions(
         group=told["group"], topics=(told["topic"],), slot=told.get("slot", 0),
         batch_records=told.get("batch_records", 50), interval=told.get("interval", 1.0),
     )  # fmt: skip
-    watch = Killer(told["step"], told.get("batch", 1)) if told.get("step") else (lambda _: None)
-    loop = StreamLoop(settings, options, Copy(told["out"], pause=told.get("pause", 0.0)), on_step=watch)
+    loop = StreamLoop(settings, options, Copy(told["out"], pause=told.get("pause", 0.0)), on_step=_watch(told))
     try:
         print(json.dumps(vars(loop.run(count=told.get("count"), timeout=told.get("timeout", 60), stop=stop))))
     except MillraceError as error:

@@ -24,7 +24,6 @@ pytestmark = pytest.mark.broker
 
 CHILD = Path(__file__).with_name("stream_child.py")
 SEED = 20_261_125
-STEPS = ("CONSUMED", "PROCESSED", "PRODUCED", "OFFSETS_SENT", "COMMITTING", "COMMITTED")
 
 
 class Copy:
@@ -45,7 +44,7 @@ def start():
         # the children load the code that this process has loaded
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         child = subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps(told)],
+            [sys.executable, str(CHILD), json.dumps(told)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         running.append(child)
@@ -91,16 +90,26 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(
 
 
 @pytest.mark.slow
-def test_random_kills_lose_and_double_nothing(
+def test_twenty_kills_at_random_moments_of_the_work_lose_and_double_nothing(
     broker_settings, make_topic, fill, read, check_once, start, finish
 ):  # fmt: skip
-    draw, topic, out = random.Random(SEED), make_topic(partitions=2), make_topic(partitions=2)
-    sent = fill(broker_settings, topic, 2_000)
-    for _ in range(10):
-        told = {"step": draw.choice(STEPS), "batch": draw.randint(1, 4), "batch_records": draw.choice((7, 50))}
-        child = start(broker_settings, topic=topic, out=out, group=f"g-{topic}", **told)
-        assert child.wait(60) == -signal.SIGKILL, child.communicate()
-    assert len(read(out)) < len(sent)
+    draw, topic, out, met = random.Random(SEED), make_topic(partitions=2), make_topic(partitions=2), set()
+    # more than is done until the last kill: 0.2 s have room for 40 pauses, the seed's rounds for about 6,000 records
+    sent = fill(broker_settings, topic, 10_000)
+
+    def ready():
+        told = {"kill_after": draw.uniform(0.0, 0.2), "batch_records": draw.choice((7, 20)), "pause": 0.005}
+        return start(broker_settings, topic=topic, out=out, group=f"g-{topic}", interval=0.01, held=True, **told)
+
+    child = ready()
+    for _ in range(20):
+        following = ready()
+        steps, trouble = child.communicate("go\n", timeout=60)
+        assert child.returncode == -signal.SIGKILL, trouble
+        met.add(steps.split()[-1])
+        child = following
+    assert 0 < len(read(out)) < len(sent)
+    assert len(met) > 1, f"every kill met the same step: {met}"
     finish(broker_settings, topic, out, f"g-{topic}", len(sent), read)
     check_once(read(out), sent)
 
