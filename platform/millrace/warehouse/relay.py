@@ -63,7 +63,7 @@ class Relay:
             self._leadership.release()
 
     def relay_once(self, *, seconds: float = 10.0) -> int:
-        """Sends what is there, waiting up to that long, and gives the number of events sent.
+        """Sends what is there, waiting up to that long for the broker's answers, and gives the number of events sent.
 
         Raises:
             CannotReach: another relay is at work on this database, or the database does not answer.
@@ -141,5 +141,4 @@ class Relay:
 
 
 def _marked(one: Delivered) -> dict[str, object]:
-    where = {"partition": one.partition, "offset": one.offset}
-    return {"row_id": one.id, "where_to": {name: value for name, value in where.items() if value is not None}}
+    return {"row_id": one.id, "where_to": {"partition": one.partition, "offset": one.offset}}

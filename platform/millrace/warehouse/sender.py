@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
 MAX_BACKOFF_SECONDS: Final = 30.0
+SILENCE_SECONDS: Final = 1.0
+"""After so long without an answer the cluster may be another one; no broker begins anew in less."""
+METADATA_SECONDS: Final = 2.0
+"""How long that question may take."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,11 @@ class Pending:
 
 @dataclass(frozen=True)
 class Delivered:
-    """A row that the broker has, and where.
-
-    `offset` is None when the answer to a first try was lost and the second was told that the broker has it already.
-    """
+    """A row that the broker has, and where."""
 
     id: int
-    partition: int | None
-    offset: int | None
+    partition: int
+    offset: int
 
 
 @dataclass
@@ -59,6 +60,10 @@ class Sender:
     The rows of one key that are on their way at the same time belong to one topic, so to one partition, whose order an
     idempotent producer keeps. A key whose row was refused is left in peace for a while, and the others go on. A broker
     may refuse a request as a whole: every key in it is suspected then, and a suspect's next row goes alone.
+
+    A producer belongs to one cluster. One that begins anew, empty, hands out producer ids from the start again, and
+    takes rows of an old producer for repetitions of another's: they are answered for, and nowhere. So the cluster's
+    name is asked for before the first rows after a silence, and what is said to be there already is sent again.
     """
 
     settings: Settings
@@ -71,6 +76,12 @@ class Sender:
     _producer: Any = None
     _broken: str = ""
     """Why the producer can send no more."""
+    _doubted: bool = False
+    """A row was said to be there already, which is no proof."""
+    _cluster: str = ""
+    """Name of the producer's cluster; empty until it has been asked for."""
+    _heard: float = 0.0
+    """When the cluster answered last, by the monotonic clock."""
 
     def warm(self) -> None:
         """Connects before the first event, which would pay a second for it."""
@@ -88,6 +99,8 @@ class Sender:
 
     def send(self, rows: Sequence[Pending]) -> int:
         """Sends what can be sent of the rows, which are in order and of keys that are not busy; gives their number."""
+        if not rows or not self._knows_cluster():
+            return 0
         suspect = next((row for row in rows if row.key in self._refused and self._refused[row.key].suspect), None)
         if suspect is not None:
             # the road is cleared first, which takes milliseconds; then it shows whether this row is the one
@@ -114,6 +127,7 @@ class Sender:
             # it answers for none of its rows any more, and does not say which one it was
             for key in list(self._in_flight):
                 self._refuse(key, self._broken, with_others=key != self._probe)
+        if self._broken or self._doubted:
             self.abandon()
 
     def flush(self, seconds: float) -> None:
@@ -125,8 +139,25 @@ class Sender:
         if self._producer is not None:
             self._producer.purge(in_flight=True, blocking=False)
             self._serve("flush", 1.0)
-        self._producer, self._broken, self._probe = None, "", ""
+        self._producer, self._broken, self._probe, self._doubted, self._cluster = None, "", "", False, ""
         self._in_flight.clear()
+
+    def _knows_cluster(self) -> bool:
+        """Whether the cluster that will get the next rows is there; a producer of another one is replaced first."""
+        from confluent_kafka import KafkaException
+
+        if self._in_flight or (self._cluster and time.monotonic() - self._heard < SILENCE_SECONDS):
+            return True
+        try:
+            cluster = self._ensure_producer().list_topics(timeout=METADATA_SECONDS).cluster_id
+        except KafkaException as error:
+            log.info("relay.broker_away reason=%s", error.args[0].str())
+            return False
+        if self._cluster not in ("", cluster):
+            log.warning("relay.cluster_recreated old=%s new=%s", self._cluster, cluster)
+            self.abandon()
+        self._cluster, self._heard = cluster, time.monotonic()
+        return True
 
     def _produce(self, row: Pending) -> bool:
         from confluent_kafka import KafkaException
@@ -163,8 +194,14 @@ class Sender:
         self._free(row)
         if error is None:
             assert message is not None
+            self._heard = time.monotonic()
+            partition, offset = message.partition(), message.offset()
+            if partition is None or offset is None:
+                self._doubted = True
+                log.warning("relay.doubted event_id=%s topic=%s", row.event_id, row.topic)
+                return
             self._refused.pop(row.key, None)
-            self.delivered.append(Delivered(row.id, message.partition(), message.offset()))
+            self.delivered.append(Delivered(row.id, partition, offset))
             return
         if error.fatal() or error.code() in (KafkaError._GAPLESS_GUARANTEE, KafkaError._FATAL):
             self._broken = error.str()

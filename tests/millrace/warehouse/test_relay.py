@@ -4,21 +4,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 from sqlalchemy import select, update
 
 from millrace.contracts.errors import CannotReach
 from millrace.contracts.events import XaiTrigger
 from millrace.kafka.broker import EmbeddedBroker
-from millrace.kafka.clients import admin_config
+from millrace.kafka.clients import admin_config, producer_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.warehouse.outbox import backlog, enqueue
 from millrace.warehouse.relay import Relay
 from millrace.warehouse.schema import Outbox
+from millrace.warehouse.sender import Pending, Sender
 from millrace.warehouse.store import Warehouse, open_warehouse
 
 pytestmark = pytest.mark.broker
@@ -42,10 +44,7 @@ def test_events_arrive_once_in_order_with_their_headers(relayed: Warehouse, on_b
     for one in found:
         row = rows[one.event_id]
         assert (one.value, one.headers, one.key) == (row.value, row.headers, row.key)
-        assert row.sent_to is not None
-        # the broker may say only that it has it already
-        assert row.sent_to["partition"] == one.partition
-        assert row.sent_to.get("offset", one.offset) == one.offset
+        assert row.sent_to == {"partition": one.partition, "offset": one.offset}
 
 
 def test_a_second_pass_sends_nothing(relayed: Warehouse, on_broker: Settings, write) -> None:
@@ -166,6 +165,64 @@ def test_the_broker_being_away_delays_events_and_loses_none(
     assert after == {event_id for ids in look.written(warehouse).values() for event_id in ids} - before
     stop()
     warehouse.engine.dispose()
+
+
+def test_an_event_that_an_empty_cluster_would_take_for_another_producers_arrives(
+    light_settings: Settings,
+    broker_factory: Callable[[], EmbeddedBroker],
+    write,
+    look,
+    relaying,
+    own_topics,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("millrace.warehouse.sender.SILENCE_SECONDS", 0.0)
+    broker = broker_factory().start().wait_ready()
+    settings = own_topics(light_settings, broker)
+    warehouse = open_warehouse(settings, migrate=True)
+    stop = relaying(Relay(warehouse, settings))
+    # one event to the topic of AutoML: the relay's producer is the cluster's first, and has nothing in the other topic
+    write(warehouse, 1)
+    look.wait_until_sent(warehouse)
+
+    broker.stop()
+    broker.wipe()
+    broker.start().wait_ready()
+    create_topics(settings)
+    # the new cluster's first producer: it has the relay's id, and its first record the number of the relay's next
+    stranger = Producer(producer_config(settings))
+    for partition in range(settings.partitions):
+        headers: list[tuple[str, str | bytes | None]] = [("millrace-event-id", b"stranger")]
+        stranger.produce(settings.topics.xai_trigger, value=b"", partition=partition, headers=headers)
+    assert stranger.flush(20) == 0
+    write(warehouse, 1)
+    look.wait_until_sent(warehouse)
+
+    found = {one.event_id for one in look.read_all(settings, [settings.topics.xai_trigger])}
+    assert found == {"e000001", "stranger"}
+    stop()
+    warehouse.engine.dispose()
+
+
+class _Placeless:
+    """An answer as librdkafka gives it for a record that the broker calls a repetition."""
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> None:
+        return None
+
+
+def test_a_row_that_is_said_to_be_there_already_is_sent_again(on_broker: Settings) -> None:
+    sender = Sender(on_broker)
+    row = Pending(1, "e1", on_broker.topics.xai_trigger, "ada.d0", b"{}", {})
+    sender._answered(row, None, cast("Message", _Placeless()))
+    sender.poll(0)
+    assert (sender.delivered, sender.busy_keys()) == ([], [])
+    assert sender.send([row]) == 1
+    sender.flush(20)
+    assert [one.id for one in sender.delivered] == [1]
 
 
 def test_a_row_that_is_refused_holds_back_its_own_key_only(
