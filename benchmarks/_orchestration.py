@@ -133,21 +133,24 @@ def orchestration(folder: Path, *, warm: bool, queue: bool, storage: str) -> Ite
     if storage == "postgres" and find_spec("dagster_postgres") is None:
         raise SystemExit("Dagster on PostgreSQL needs the package dagster-postgres: pip install dagster-postgres")
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-    settings = Settings.model_validate(
-        {"MILLRACE_HOME": folder / "home", "MILLRACE_WARM_RUNS": warm}
-        | {f"MILLRACE_{name}_PORT": port for name, port in ports.items()}
-    )
     with ExitStack() as stack:
+        url = stack.enter_context(postgres()) if storage == "postgres" else None
+        settings = Settings.model_validate(
+            {"MILLRACE_HOME": folder / "home", "MILLRACE_WARM_RUNS": warm, "MILLRACE_DAGSTER_DATABASE_URL": url}
+            | {f"MILLRACE_{name}_PORT": port for name, port in ports.items()}
+        )
         _store_data_set(settings)
         stack.enter_context(EmbeddedBroker(settings))
         create_topics(settings)
         install_dagster_home(settings)
-        url = stack.enter_context(postgres()) if storage == "postgres" else None
-        _change_instance(settings.dagster_home / "dagster.yaml", queue=queue, postgres_url=url)
+        if not queue:
+            _without_queue(settings.dagster_home / "dagster.yaml")
         environment = {**child_environment(settings), "GRPC_VERBOSITY": "ERROR"}
         create_storage(settings, environment)
         stack.enter_context(_processes(settings, environment))
-        os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+        os.environ |= {
+            name: environment[name] for name in ("DAGSTER_HOME", "MILLRACE_DAGSTER_DATABASE_URL") if name in environment
+        }
         instance = stack.enter_context(DagsterInstance.get())
         producer = Producer({"bootstrap.servers": settings.bootstrap, "log_level": 0, "linger.ms": 0})
         # the connection is not the events': made before the clock starts
@@ -173,14 +176,11 @@ def _store_data_set(settings: Settings) -> None:
     store_upload(warehouse, settings, received, key=DatasetKey("bench", "rows"), name="rows")
 
 
-def _change_instance(path: Path, *, queue: bool, postgres_url: str | None) -> None:
+def _without_queue(path: Path) -> None:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not queue:
-        for name in ("run_queue", "concurrency"):
-            document.pop(name)
-        document["run_coordinator"] = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
-    if postgres_url is not None:
-        document["storage"] = {"postgres": {"postgres_url": postgres_url}}
+    for name in ("run_queue", "concurrency"):
+        document.pop(name)
+    document["run_coordinator"] = {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 

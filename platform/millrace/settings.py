@@ -3,6 +3,7 @@
 Values are read once, by `load()`, and passed on; nothing else reads the environment.
 """
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(None, alias="MILLRACE_DATABASE_URL")
     """SQLAlchemy URL of the warehouse (default: SQLite under MILLRACE_HOME)."""
+    dagster_database_url: str | None = Field(
+        None, alias="MILLRACE_DAGSTER_DATABASE_URL", pattern=r"^postgresql(\+\w+)?://"
+    )
+    """URL of a PostgreSQL database for Dagster's storage (default: SQLite under MILLRACE_HOME)."""
     artifacts_url: str | None = Field(None, alias="MILLRACE_ARTIFACTS_URL")
     """fsspec URL of the artifact store (default: folder under MILLRACE_HOME)."""
     mlflow_url: str | None = Field(None, alias="MLFLOW_TRACKING_URI")
@@ -173,6 +178,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("dagster_database_url")
+    @classmethod
+    def _driver(cls, value: str | None) -> str | None:
+        # Dagster is written for psycopg2: the others refuse its NOTIFY
+        return None if value is None else re.sub(r"^postgresql(\+\w+)?://", "postgresql+psycopg2://", value)
 
     @field_validator("bias_policy")
     @classmethod

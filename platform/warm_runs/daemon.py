@@ -8,7 +8,6 @@ sensors queues is taken at once. Everything else, arguments included, is `dagste
 import sys
 import threading
 import time
-from types import ModuleType
 from typing import Any
 
 from dagster import DagsterRun
@@ -18,6 +17,8 @@ from dagster._daemon import controller, sensor
 from dagster._daemon.cli import main as dagster_daemon
 from dagster._daemon.daemon import DaemonIterator, SpanMarker
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
+from warm_runs.replacing import replace
 
 LOOK_SECONDS = 1.0
 """Between looks at sensors. Each costs tens of milliseconds of CPU; more often, an idle daemon is seen in `top`."""
@@ -60,17 +61,11 @@ def main() -> None:
     Raises:
         RuntimeError: this release of Dagster keeps one of the pauses elsewhere.
     """
-    _replace(sensor, "MIN_INTERVAL_LOOP_TIME", LOOK_SECONDS)
-    _replace(controller, "QueuedRunCoordinatorDaemon", Dequeuer)
-    _replace(QueuedRunCoordinator, "submit_run", submit_run)
+    replace(sensor, "MIN_INTERVAL_LOOP_TIME", LOOK_SECONDS)
+    replace(controller, "QueuedRunCoordinatorDaemon", Dequeuer)
+    replace(QueuedRunCoordinator, "submit_run", submit_run)
     sys.argv[0] = "dagster-daemon"
     dagster_daemon()
-
-
-def _replace(owner: ModuleType | type, name: str, value: Any) -> None:
-    if name not in vars(owner):
-        raise RuntimeError(f"this release of Dagster has no {owner.__name__}.{name}")
-    setattr(owner, name, value)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ ever. It talks JSON lines over the socket whose file descriptor is its only argu
 
 import ctypes
 import gc
+import importlib
 import json
 import os
 import select
@@ -24,6 +25,8 @@ from warm_runs import child, fingerprint
 from warm_runs.wire import read_line
 
 _PR_SET_PDEATHSIG = 1
+_THREAD_SECONDS = 1.0
+"""Longest wait for threads of the load to end."""
 
 
 def main(descriptor: int) -> None:
@@ -46,7 +49,7 @@ def main(descriptor: int) -> None:
     ready = {
         "ready": True,
         "error": error,
-        "threads": _threads(),
+        "threads": _lasting_threads(),
         "rss_kb": _resident_kb(),
         "seconds": time.monotonic() - began,
         "fingerprint": stamps.to_json(),
@@ -71,23 +74,42 @@ def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
     from dagster._serdes import deserialize_value
     from dagster._utils.hosted_user_process import recon_job_from_origin
 
+    from warm_runs import mirror
+
     # as Dagster does before it loads the code: the variables of the folder's .env file, and the instance's own
     os.environ.update(get_env_var_dict(os.getcwd()))
     # the storage dialects too; closed again, so that no connection crosses a fork
     with DagsterInstance.from_ref(deserialize_value(instance_text, InstanceRef)) as instance:
         instance.get_run_records(limit=1)
         instance.inject_env_vars(None)
+    mirror.install()
     if not bare:
+        origin = deserialize_value(origin_text, JobPythonOrigin)
         try:
-            recon_job_from_origin(deserialize_value(origin_text, JobPythonOrigin)).get_definition()
+            recon_job_from_origin(origin).get_definition()
         except Exception:  # noqa: BLE001
             # kept, not raised: the child of each run loads again and reports the cause where its user looks
             return traceback.format_exc()
+        _import_more(origin.repository_origin.code_pointer)
 
     from warm_runs.rehearsal import rehearse
 
     rehearse()
     return None
+
+
+def _import_more(pointer: Any) -> None:
+    location = sys.modules.get(getattr(pointer, "module", ""))
+    for name in getattr(location, "WARM_RUNS_PRELOAD", ()):
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001
+            # told in the pool's log; a run that needs the module imports it itself and fails with the cause
+            traceback.print_exc()
+    orm = sys.modules.get("sqlalchemy.orm")
+    if orm is not None:
+        # left to the first use by SQLAlchemy
+        orm.configure_mappers()
 
 
 def _serve(channel: socket.socket, pending: bytes) -> None:
@@ -174,6 +196,14 @@ def _drain(descriptor: int) -> None:
 
 def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
+
+
+def _lasting_threads() -> int:
+    # one that has ended a moment ago may still be there
+    deadline = time.monotonic() + _THREAD_SECONDS
+    while (threads := _threads()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return threads
 
 
 def _resident_kb() -> int:

@@ -31,6 +31,7 @@ def test_nothing_that_must_not_be_shared_crosses_the_fork(warm: Any) -> None:
         inherited = {link for name, link in child["links"].items() if int(name) > 2} & of_parent
         assert inherited == set()
         assert child["session"] == child["pid"]
+        assert child["extra_from"] == child["parent"]
     assert seen[0]["random"] != seen[1]["random"]
 
 

@@ -42,6 +42,19 @@ def test_the_first_run_is_a_fork_of_the_preloaded_process_and_as_fast_as_later_o
     warm.wait_for(lambda: warm.ledger.entries() == [], "an empty ledger")
 
 
+def test_what_a_run_prints_is_kept_and_shown_without_a_process_for_it(warm: Any) -> None:
+    run_id = warm.launch("inside")
+    assert warm.said(run_id)["children"] == []
+    assert warm.ends(run_id) == DagsterRunStatus.SUCCESS
+    said = f"printed by {run_id}"
+    (captured,) = [one for one in warm.instance.all_logs(run_id) if one.dagster_event_type == "LOGS_CAPTURED"]
+    key = [run_id, "compute_logs", captured.dagster_event.logs_captured_data.file_key]
+    assert warm.instance.compute_log_manager.get_log_data(key).stdout.decode() == said + "\n"
+    warm.wait_for(lambda: said in warm.log, "the line in the pool's log")
+    # named by the location, and not there: told once, and no run's failure
+    assert "No module named 'no_such_module'" in warm.log
+
+
 def test_the_socket_and_the_ledger_are_their_owners_only(warm: Any) -> None:
     for path in (warm.socket, warm.socket.with_suffix(".db")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,5 +1,6 @@
 """DAGSTER_HOME: the instance file, a workspace that points at our code server, and storage made once."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,14 @@ from millrace.contracts.errors import BadInput, CannotReach
 from millrace.settings import Settings
 
 _CREATE_SECONDS = 120.0
+_DAGSTERS_POSTGRES = {"postgres": {"postgres_url": {"env": "MILLRACE_DAGSTER_DATABASE_URL"}}}
+_POSTGRES = {
+    "custom": {
+        "module": "warm_runs.postgres",
+        "class": "WarmPostgresStorage",
+        "config": _DAGSTERS_POSTGRES["postgres"],
+    }
+}
 
 
 def source_file(name: str) -> Path:
@@ -36,15 +45,19 @@ def install_dagster_home(settings: Settings) -> None:
 
 
 def instance_text(settings: Settings) -> str:
-    """dagster.yaml as it is in the repository, without what is of warm runs where the settings want none."""
+    """dagster.yaml as it is in the repository, with the storage and without the warm runs that the settings say."""
     text = source_file("dagster.yaml").read_text(encoding="utf-8")
-    if settings.warm_runs:
+    if settings.warm_runs and settings.dagster_database_url is None:
         return text
     import yaml
 
-    sections = yaml.safe_load(text).items()
-    # Dagster's own storage reads the same files
-    return str(yaml.safe_dump({name: part for name, part in sections if "warm_runs." not in json.dumps(part)}))
+    sections = yaml.safe_load(text)
+    if settings.dagster_database_url is not None:
+        sections["storage"] = _POSTGRES if settings.warm_runs else _DAGSTERS_POSTGRES
+    if not settings.warm_runs:
+        # Dagster's own storage reads the same files
+        sections = {name: part for name, part in sections.items() if "warm_runs." not in json.dumps(part)}
+    return str(yaml.safe_dump(sections))
 
 
 def workspace_text(settings: Settings) -> str:
@@ -66,7 +79,9 @@ def create_storage(settings: Settings, environment: Mapping[str, str]) -> None:
         CannotReach: Dagster could not make them; gives its last words.
     """
     done_once = settings.dagster_home / ".storage-made"
-    if done_once.exists():
+    # where it was made, told without the password
+    place = hashlib.sha256((settings.dagster_database_url or "").encode()).hexdigest()
+    if done_once.exists() and done_once.read_text(encoding="utf-8") == place:
         return
     command = [sys.executable, "-m", "dagster", "instance", "info"]
     done = subprocess.run(
@@ -76,4 +91,4 @@ def create_storage(settings: Settings, environment: Mapping[str, str]) -> None:
         raise CannotReach(
             f"Dagster's storage could not be made: {done.stderr.strip()[-500:]}", remedy="run `millrace doctor`"
         )
-    done_once.touch()
+    done_once.write_text(place, encoding="utf-8")

@@ -35,7 +35,7 @@ def examine(settings: Settings, *, environment: Mapping[str, str] = os.environ) 
         lambda: [_disk(settings), _memory(up)],
         lambda: _ports(settings, up=up),
         lambda: [_kafka_variable(settings, environment), _broker(settings, up=up)],
-        lambda: [_database(settings), _access(settings)],
+        lambda: [_database(settings), *_dagster_database(settings), _access(settings)],
         lambda: [_process(one) for one in running],
     ]
     return [finding for look in looks for finding in look()]
@@ -193,6 +193,26 @@ def _database(settings: Settings) -> Finding:
     if revision != HEAD:
         return warn("database", f"{shown} is at revision {revision}, the code at {HEAD}", "`millrace up` migrates it")
     return ok("database", f"{shown} at revision {revision}")
+
+
+def _dagster_database(settings: Settings) -> list[Finding]:
+    if settings.dagster_database_url is None:
+        return []
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    name = "dagster database"
+    if find_spec("dagster_postgres") is None:
+        return [fail(name, "the package dagster-postgres is missing", "install Millrace with its extra postgres")]
+    shown = make_url(settings.dagster_database_url).render_as_string()
+    try:
+        engine = create_engine(settings.dagster_database_url)
+        engine.connect().close()
+        engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        return [fail(name, f"{shown}: {reason}", "check MILLRACE_DAGSTER_DATABASE_URL and its server")]
+    return [ok(name, shown)]
 
 
 def _access(settings: Settings) -> Finding:

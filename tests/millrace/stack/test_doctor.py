@@ -56,6 +56,18 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(make_sett
     assert "MILLRACE_DATABASE_URL" in found.remedy
 
 
+@pytest.mark.postgres
+def test_dagsters_database_is_looked_at_where_there_is_one(make_settings, tmp_path, postgres_url):
+    assert "dagster database" not in _found(make_settings(tmp_path))
+    url = f"postgresql://me:hidden@127.0.0.1:{make_settings(tmp_path).api_port}/db"
+    found = _found(make_settings(tmp_path, MILLRACE_DAGSTER_DATABASE_URL=url))["dagster database"]
+    assert found.level == "fail"
+    assert "hidden" not in found.seen
+    assert "MILLRACE_DAGSTER_DATABASE_URL" in found.remedy
+    there = make_settings(tmp_path, MILLRACE_DAGSTER_DATABASE_URL=postgres_url)
+    assert _found(there)["dagster database"].level == "ok"
+
+
 def test_packages_that_every_process_compiles_again_are_found(make_settings, tmp_path, monkeypatch):
     settings, forbidden = make_settings(tmp_path), {"PYTHONDONTWRITEBYTECODE": "1"}
     spec = SimpleNamespace(cached=str(tmp_path / "none.pyc"))

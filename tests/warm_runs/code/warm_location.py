@@ -7,8 +7,10 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 from dagster import Definitions, OpExecutionContext, in_process_executor, job, op
 
+WARM_RUNS_PRELOAD = ("extra_words", "no_such_module")
 HERE = Path(__file__).parent
 WORD = "first"
 YAML = (HERE / "words.yaml").read_text().strip()
@@ -62,7 +64,13 @@ def look(context: OpExecutionContext) -> None:
             links[name] = os.readlink(f"/proc/self/fd/{name}")
         except FileNotFoundError:
             continue
-    tell(context, links=links, random=random.random(), session=os.getsid(0), parent=os.getppid())
+    import extra_words
+
+    print(f"printed by {context.run_id}")
+    tell(
+        context, links=links, random=random.random(), session=os.getsid(0), parent=os.getppid(),
+        children=[child.cmdline() for child in psutil.Process().children()], extra_from=extra_words.IMPORTED_BY,
+    )  # fmt: skip
 
 
 @job(executor_def=in_process_executor)
