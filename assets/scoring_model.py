@@ -32,7 +32,8 @@ class ScoringModelConfig(Config):
 
     source: str = Field(
         default="",
-        description="Hub id, folder or vader; empty keeps what is pinned, and chooses by MILLRACE_SCORING_MODEL where "
+        description="Hub id, folder, vader, models:/user.dataset/3, models:/user.dataset@champion, or "
+        "models:/score_events/2 to go back; empty keeps what is pinned, and chooses by MILLRACE_SCORING_MODEL where "
         "nothing is.",
     )
 
@@ -83,9 +84,12 @@ def _metadata(pinned: Mapping[str, Any], actor: str) -> dict[str, Any]:
     shown = {
         "scoring model": pinned["ref"],
         "source": pinned["source"],
+        "follows": pinned.get("follows"),
         "revision": pinned.get("revision"),
         "version": pinned["version"],
         "form": pinned["form"],
+        "column": pinned.get("column"),
+        "labels": ", ".join(pinned["labels"]) if "labels" in pinned else None,
         "chosen by": actor,
         "instead of": pinned.get("instead_of"),
         "mlflow run": pinned["mlflow_run_id"],

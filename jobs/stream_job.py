@@ -143,3 +143,14 @@ class _Watch:
             self._history = [*self._history, history_entry(found.at, found.lag)][-HISTORY:]
         self.newest = {**found.to_json(), "history": self._history}
         self._context.log_event(checkpoint_observation(self.asset, self.member, found))
+        self._follow()
+
+    def _follow(self) -> None:
+        from millrace.streams.members import leads
+
+        try:
+            # of several processes one looks; all hear of what it pins with their next beat
+            if self.work is not None and leads(self._store, self.member):
+                self.work.follow()
+        except MillraceError as error:
+            self._context.log.error(f"goes on with what it has: {error}")

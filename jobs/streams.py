@@ -16,11 +16,13 @@ def _scoring(settings: "Settings", store: "Warehouse", slot: int, run_id: str) -
 
     from millrace.streams.scoring.work import STREAM, scoring_work
     from millrace.text.adopt import settled
+    from millrace.text.champion import ChampionWatch
     from millrace.text.pinned import scorer_of
 
     pinned = settled(settings, store, STREAM, actor="first start", run_id=run_id)
     make = partial(scorer_of, settings=settings)
-    return scoring_work(settings, make(pinned), slot=slot, pinned=pinned, scorer_of=make)
+    champion = ChampionWatch(settings, store, STREAM, run_id=run_id)
+    return scoring_work(settings, make(pinned), slot=slot, pinned=pinned, scorer_of=make, follow=champion.look)
 
 
 def _documents(settings: "Settings", store: "Warehouse", slot: int, run_id: str) -> "StreamWork":

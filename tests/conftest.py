@@ -1,6 +1,10 @@
-"""Real parts that every test may use: a Kafka broker, MLflow, PostgreSQL, Chromium; and settings with free ports."""
+"""Real parts that every test may use: a Kafka broker, MLflow, PostgreSQL, Chromium; and settings with free ports.
+
+Above 300 lines because fixtures that rooms of several folders share can stand in no other file.
+"""
 
 import contextlib
+import io
 import os
 import pwd
 import random
@@ -20,10 +24,18 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from millrace.contracts.errors import CannotReach
+from millrace.contracts.identifiers import parse_partition_key
+from millrace.contracts.references import Ref, dataset_ref
+from millrace.contracts.task import Answers, PipelineSettings, StageRequest
 from millrace.kafka.broker import EmbeddedBroker
 from millrace.kafka.jars import broker_jars
 from millrace.kafka.java import find_java
 from millrace.settings import Settings
+from millrace.warehouse.models import ModelFacts
+from millrace.warehouse.saves import Made, save_model
+from millrace.warehouse.stage_work import StageWork
+from millrace.warehouse.store import Warehouse
+from millrace.warehouse.uploads import receive, store_upload
 
 REAL = "MILLRACE_REQUIRE_REAL"
 _FOREIGN = ("MILLRACE_", "KAFKA_", "MLFLOW_", "DAGSTER_", "API_KEY", "API_SECRET",
@@ -188,6 +200,37 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def add_text_model(mlflow_url: str) -> Callable[..., ModelFacts]:
+    """`add_text_model(settings, warehouse, "ada.reviews")` gives a model of texts as `millrace run` leaves it, in
+    MLflow and in the warehouse; `frame` and `plan` train another one than of reviews."""
+    from millrace.automl.plan import TrainingPlan
+    from millrace.automl.registry import register
+    from millrace.automl.train import train
+    from millrace.examples.reviews import TARGET, generate_reviews
+
+    def add(
+        settings: Settings, warehouse: Warehouse, name: str, *, seed: int = 7, frame: Any = None, **plan: Any
+    ) -> ModelFacts:
+        rows = generate_reviews(rows=400, seed=seed) if frame is None else frame
+        quick = {"target": TARGET, "task_type": "classification", "families": ("lrl2",), "max_trials": 2}
+        asked = TrainingPlan(**(quick | {"time_budget": 60} | plan))
+        training = train(rows, asked, jobs=1)
+        key, text = parse_partition_key(name), io.BytesIO(rows.to_csv(index=False).encode())
+        received = receive(text, file_name="reviews.csv", settings=settings, warehouse=warehouse)
+        version = store_upload(warehouse, settings, received, key=key, name=name).version
+        trained = register(training, tracking_uri=mlflow_url, key=key, dataset_sha256=version.table_sha256, tags={})
+        work = StageWork(
+            StageRequest(key, "automl", "run-1"), version, Answers(target=asked.target, task_type=asked.task_type),
+            settings=PipelineSettings(), settings_source="by hand", approval="none", trace_parent=None,
+        )  # fmt: skip
+        table = Ref(dataset_ref(key, version.version), version.table_sha256, part="table")
+        made = Made("model", (table,), {}, seed=7, rows_in=len(rows), rows_out=None, seconds=1.0)
+        return save_model(warehouse, work, trained, made=made, announce=False)
+
+    return add
 
 
 @pytest.fixture(scope="session")

@@ -38,12 +38,18 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def warehouse(live: Settings, pin_vader: Callable[..., dict]) -> Iterator[Warehouse]:
-    """As an earlier start left it: VADER is pinned."""
+def fresh(live: Settings) -> Iterator[Warehouse]:
+    """A warehouse that no stream has used."""
     opened = open_warehouse(live, migrate=True)
-    pin_vader(opened)
     yield opened
     opened.engine.dispose()
+
+
+@pytest.fixture
+def warehouse(fresh: Warehouse, pin_vader: Callable[..., dict]) -> Warehouse:
+    """As an earlier start left it: VADER is pinned."""
+    pin_vader(fresh)
+    return fresh
 
 
 @pytest.fixture

@@ -180,3 +180,15 @@ def test_a_restart_with_a_model_that_is_not_the_pinned_one_halts_the_stream(live
     start(warehouse, STREAM, processes=1, actor="a")
     assert not execute().success
     assert "never changes its model by itself" in wanted_of(warehouse, STREAM).halted
+
+
+def test_a_champion_that_cannot_be_looked_up_is_told_and_the_stream_goes_on_with_what_it_has(
+    live, warehouse, instance, execute, later, monkeypatch
+):
+    with warehouse.transaction() as session:
+        row = session.get_one(Stream, STREAM)
+        row.pinned = {**row.pinned, "follows": "models:/ada.reviews@champion"}
+    start(warehouse, STREAM, processes=1, actor="a")
+    later(lambda: observations(instance), lambda: stop(warehouse, STREAM, actor="a"))
+    assert execute().success
+    assert said(instance, "goes on with what it has: the MLflow server") >= 1

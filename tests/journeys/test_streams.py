@@ -33,6 +33,10 @@ def _send(platform: Any, numbers: range) -> None:
 
 def _scored(platform: Any) -> list[str]:
     """Ids of all scored events, each as often as a reader of committed records sees it."""
+    return [event["event_id"] for event in _events(platform)]
+
+
+def _events(platform: Any) -> list[dict[str, Any]]:
     consumer = Consumer(
         {"bootstrap.servers": platform.bootstrap, "group.id": "journey", "isolation.level": "read_committed",
          "enable.partition.eof": True, "enable.auto.commit": False}
@@ -44,7 +48,7 @@ def _scored(platform: Any) -> list[str]:
             message = consumer.poll(5)
             assert message is not None
             if message.error() is None:
-                found.append(json.loads(message.value())["event_id"])
+                found.append(json.loads(message.value()))
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 break
     consumer.close()

@@ -67,7 +67,7 @@ def encode_fresh(frame: "pd.DataFrame", target_column: str, *, seed: int) -> Enc
     kept, held = split(target.codes, rows=len(labelled), share=HOLDOUT_SHARE, seed=seed)
     rows = frame.iloc[labelled[kept]]
     features, _ = choose_features(rows, target_column)
-    preprocessor = build_preprocessor(features, task_type="classification", classes=2, seed=seed)
+    preprocessor = build_preprocessor(features, task_type="classification", classes=2, seed=seed, rows=len(rows))
     preprocessor.fit(rows, target.codes[kept])
 
     def make() -> Any:

@@ -1,5 +1,7 @@
 """Which columns a model reads, how, and which it leaves out and why."""
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from millrace.automl.result import Feature, FeatureKind, LeftOut
@@ -8,6 +10,10 @@ from millrace.contracts.errors import StageFailed
 if TYPE_CHECKING:
     import pandas as pd
 
+WORD = r"(?u)\b\w\w+\b"
+"""A word of a text; scikit-learn's own."""
+MIN_TERM_ROWS = 3
+"""A word, or two in a row, in fewer training rows is not a feature."""
 INDICATOR_VALUES = 40
 """A text column with at most this many values gets one indicator column a value; above, it is coded by the target."""
 FREE_TEXT_SHARE = 0.5
@@ -16,6 +22,11 @@ FREE_TEXT_VALUES = 50
 """Fewer different values than this are categories whatever their share: a small table repeats little."""
 FREE_TEXT_LENGTH = 40
 """Mean length in characters above which different texts are called free text rather than identifiers."""
+FREE_TEXT_WORDS = 4
+"""Mean words from which they are: short messages are below the length."""
+_SAMPLE_ROWS = 2_000
+_COMMON_SHARE = 0.5
+"""Below the share of rows in which a term may be (preprocess): what this sample finds is then found in all rows."""
 
 
 def choose_features(train: "pd.DataFrame", target: str) -> tuple[tuple[Feature, ...], tuple[LeftOut, ...]]:
@@ -79,10 +90,18 @@ def _judge_text(present: "pd.Series[Any]") -> tuple[FeatureKind | None, str]:
     if distinct < 2:
         return None, "the same value in every training row"
     if distinct > FREE_TEXT_VALUES and distinct > FREE_TEXT_SHARE * len(present):
-        if present.str.len().mean() > FREE_TEXT_LENGTH:
-            return None, f"free text: {distinct:,} different values in {len(present):,} training rows"
+        if present.str.len().mean() > FREE_TEXT_LENGTH or present.str.count(r"\S+").mean() >= FREE_TEXT_WORDS:
+            if _words_repeat(present):
+                return "text", ""
+            return None, "free text in which no word is in some of the training rows: all or nearly none have it"
         return None, f"an identifier: {distinct:,} different values in {len(present):,} training rows"
     return ("category" if distinct <= INDICATOR_VALUES else "coded category"), ""
+
+
+def _words_repeat(present: "pd.Series[Any]") -> bool:
+    rows = present.head(_SAMPLE_ROWS)
+    counts = Counter(word for text in rows for word in set(re.findall(WORD, text.lower())))
+    return any(MIN_TERM_ROWS <= count <= _COMMON_SHARE * len(rows) for count in counts.values())
 
 
 def _only(present: "pd.Series[Any]", kind: type) -> bool:

@@ -6,7 +6,7 @@ has the model's requirements but not this package can load it.
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.automl.features import INDICATOR_VALUES
+from millrace.automl.features import INDICATOR_VALUES, MIN_TERM_ROWS, WORD
 from millrace.automl.result import Feature
 from millrace.contracts.stages import TaskType
 
@@ -19,7 +19,13 @@ MISSING = "(missing)"
 MIN_CATEGORY_ROWS = 5
 """Values with fewer training rows share one indicator column, which also takes values never seen."""
 MAX_INDICATORS = 2_000
-"""Indicator columns in all; 100,000 rows of float64 then stay under 1.6 GB."""
+"""Indicator columns in all, those of words included; 100,000 rows of float64 then stay under 1.6 GB."""
+MAX_TERMS = 1_000
+"""Words and pairs of words in all, the most frequent ones."""
+PAIRS_UP_TO_ROWS = 20_000
+"""Above it words alone: 100,000 rows of 30 words took 39 s with pairs, which is most of a time budget."""
+MOST_TERM_ROWS = 0.8
+"""A word in a larger share of the rows tells nothing apart."""
 
 LARGEST = 1e30
 """Larger numbers, infinities among them, count as this one: squares and single precision still hold it."""
@@ -29,6 +35,7 @@ TRUSTED_TYPES = (
     "numpy.clip",
     "numpy.dtype",
     "numpy.expand_dims",
+    "numpy.ravel",
     "pandas.core.series.Series",
     "pandas.core.tools.datetimes.to_datetime",
     "sklearn.model_selection._split.KFold",
@@ -38,9 +45,9 @@ TRUSTED_TYPES = (
 
 
 def build_preprocessor(
-    features: tuple[Feature, ...], *, task_type: TaskType, classes: int, seed: int
+    features: tuple[Feature, ...], *, task_type: TaskType, classes: int, seed: int, rows: int
 ) -> "ColumnTransformer":
-    """An unfitted transformer from raw rows to float64.
+    """An unfitted transformer from raw rows to float64; `rows` is how many it will be fitted to.
 
     Each of its blocks is either one output a column, or one column's outputs: an output column can always be traced
     to its feature through `output_indices_`.
@@ -50,7 +57,9 @@ def build_preprocessor(
     numbers = [feature.name for feature in features if feature.kind in ("number", "boolean")]
     gaps = [feature.name for feature in features if feature.kind in ("number", "boolean") and feature.missing]
     texts = [feature for feature in features if feature.kind == "category"]
-    indicators = max(2, min(INDICATOR_VALUES, MAX_INDICATORS // max(1, len(texts))))
+    written = sum(feature.kind == "text" for feature in features)
+    most = MAX_INDICATORS - (MAX_TERMS if written else 0)
+    indicators = max(2, min(INDICATOR_VALUES, most // max(1, len(texts))))
     blocks: list[tuple[str, Any, Any]] = []
     if numbers:
         blocks.append(("numbers", _numbers(), numbers))
@@ -63,6 +72,14 @@ def build_preprocessor(
             blocks.append((f"category {position}", _category(indicators), feature.name))
         elif feature.kind == "coded category":
             blocks.append((f"coded category {position}", _coded(task_type, classes, seed), feature.name))
+        elif feature.kind == "text":
+            blocks.append(
+                (
+                    f"text {position}",
+                    _words(max(50, MAX_TERMS // written), pairs=rows <= PAIRS_UP_TO_ROWS),
+                    feature.name,
+                )
+            )
     return ColumnTransformer(blocks, remainder="drop", sparse_threshold=0)
 
 
@@ -120,7 +137,19 @@ def _date() -> "Pipeline":
     )
 
 
-def _texts() -> tuple[Any, ...]:
+def _words(terms: int, *, pairs: bool) -> "Pipeline":
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(
+        token_pattern=WORD, ngram_range=(1, 2 if pairs else 1), min_df=MIN_TERM_ROWS, max_df=MOST_TERM_ROWS,
+        max_features=terms, sublinear_tf=True,
+    )  # fmt: skip
+    return make_pipeline(*_texts(missing=""), _function(np.ravel), words)
+
+
+def _texts(missing: str = MISSING) -> tuple[Any, ...]:
     # by way of a categorical, None, NaN and NA all become NaN
     import numpy as np
     import pandas as pd
@@ -131,7 +160,7 @@ def _texts() -> tuple[Any, ...]:
         _function(pd.Series, dtype="category"),
         _function(np.asarray, dtype="object"),
         _function(np.expand_dims, axis=1),
-        SimpleImputer(missing_values=np.nan, strategy="constant", fill_value=MISSING),
+        SimpleImputer(missing_values=np.nan, strategy="constant", fill_value=missing),
     )
 
 

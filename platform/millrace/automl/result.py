@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from sklearn.pipeline import Pipeline
 
-FeatureKind = Literal["number", "boolean", "date", "category", "coded category"]
-"""`coded category` has too many values for indicator columns and is coded by the target's mean (TargetEncoder)."""
+FeatureKind = Literal["number", "boolean", "date", "category", "coded category", "text"]
+"""`coded category` has too many values for indicator columns and is coded by the target's mean (TargetEncoder); `text`
+is free text, read by its words (TF-IDF)."""
 
 Metrics = dict[str, dict[str, float]]
 """train, validation, test, baseline → metric name → value."""

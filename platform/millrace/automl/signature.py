@@ -29,4 +29,4 @@ def _kind(feature: Feature) -> Any:
     from mlflow.types import DataType
     from mlflow.types.schema import AnyType
 
-    return DataType.string if feature.kind in ("category", "coded category") else AnyType()
+    return DataType.string if feature.kind in ("category", "coded category", "text") else AnyType()

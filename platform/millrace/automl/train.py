@@ -64,7 +64,9 @@ def train(frame: "pd.DataFrame", plan: TrainingPlan, *, jobs: int | None = None)
     positive = 0
     if target.classes is not None:
         positive = int(np.flatnonzero(target.classes == positive_label(target.classes, plan.positive))[0])
-    preprocessor = build_preprocessor(features, task_type=plan.task_type, classes=classes, seed=plan.seed)
+    preprocessor = build_preprocessor(
+        features, task_type=plan.task_type, classes=classes, seed=plan.seed, rows=len(rows)
+    )
     learnt = target.values if target.codes is None else target.codes
     matrix = np.asarray(preprocessor.fit_transform(rows, learnt[kept]), dtype="float64")
     prepared = time.perf_counter()

@@ -18,7 +18,11 @@ _STREAM = "score_events"
 @guarded
 def model(
     source: Annotated[
-        str | None, typer.Argument(help="Hub id, folder, vader, or auto (default: show the model).")
+        str | None,
+        typer.Argument(
+            help="Hub id, folder, vader, models:/user.dataset/3, models:/user.dataset@champion, or "
+            "models:/score_events/2 to go back (default: show the model)."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -26,7 +30,8 @@ def model(
 
     Its forms (as it is, ONNX, eight bits) are timed on this processor and compared with the model on the golden set;
     the fastest that loses at most half a point is recorded in MLflow and in the lineage, and pinned. Running processes
-    take it up within seconds.
+    take it up within seconds. A data set's model must read one column of text and nothing else; of `@champion` every
+    later one is taken up by itself.
     """
     from rich.text import Text
 
@@ -52,6 +57,8 @@ def model(
         return
     facts = f"{pinned['source']}, {pinned.get('form', 'lexicon')}, version {pinned['version']}"
     console().print(Text(f"{facts}, recorded as {pinned.get('ref', 'nothing yet')}"), soft_wrap=True)
+    if pinned.get("follows"):
+        console().print(Text(f"follows {pinned['follows']}"))
     if pinned.get("candidates"):
         console().print(_candidates(pinned["candidates"]))
 

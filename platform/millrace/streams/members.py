@@ -98,6 +98,12 @@ def members_of(warehouse: Warehouse, stream: str) -> list[Member]:
         return _members(session, stream)
 
 
+def leads(warehouse: Warehouse, member: Member) -> bool:
+    """Whether no living process of the stream has a lower slot."""
+    with warehouse.read() as session:
+        return not any(one.alive and one.slot < member.slot for one in _members(session, member.stream))
+
+
 def _reason(stream: Stream, row: StreamMember, members: list[Member]) -> str | None:
     if stream.halted:
         return f"the stream is halted: {stream.halted}"

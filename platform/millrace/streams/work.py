@@ -43,3 +43,6 @@ class StreamWork:
     """
     pinned: Callable[[], Mapping[str, Any] | None] = lambda: None
     """What it works with, as it is pinned; None where nothing is."""
+    follow: Callable[[], object] = lambda: None
+    """Called at each checkpoint of the process with the lowest slot: pins another model where the choice follows one
+    that has changed. Raises MillraceError where that cannot be used or not be asked."""

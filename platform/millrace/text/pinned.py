@@ -1,19 +1,19 @@
 """The scorer that is pinned: from this machine's files, or where they are gone from MLflow, never another one."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from millrace.contracts.canonical import sha256_file, sha256_tree
+from millrace.contracts.canonical import sha256_file
 from millrace.contracts.scoring import Scorer
 from millrace.settings import Settings
 from millrace.text.classifier import TextClassifier
+from millrace.text.fetching import fetched
 from millrace.text.forms import export, forward_of
-from millrace.text.stored import pinned_vader, require_same, scorer_in, unknown_kind
+from millrace.text.registered import KIND as REGISTERED
+from millrace.text.stored import pinned_vader, registered_in, scorer_in, unknown_kind
 from millrace.text.vader import NAME as VADER
-from millrace.text.weights import files_sha256, locate
+from millrace.text.weights import files_sha256, locate, require_same
 
 
 def scorer_of(pinned: Mapping[str, Any], settings: Settings) -> Scorer:
@@ -27,11 +27,13 @@ def scorer_of(pinned: Mapping[str, Any], settings: Settings) -> Scorer:
     """
     if pinned["kind"] == VADER:
         return pinned_vader(pinned)
-    if pinned["kind"] != "transformer":
+    if pinned["kind"] not in ("transformer", REGISTERED):
         raise unknown_kind(pinned)
-    if Path(pinned["folder"]).is_dir() or "registered" not in pinned:
-        return _local(pinned)
-    return scorer_in(_restored(pinned, settings) / "data")
+    if not Path(pinned["folder"]).is_dir() and "registered" in pinned:
+        return scorer_in(fetched(settings, pinned["registered"], pinned["tree_sha256"]) / "data")
+    if pinned["kind"] == REGISTERED:
+        return registered_in(fetched(settings, pinned["source"], pinned["model_tree_sha256"]), pinned)
+    return _local(pinned)
 
 
 def _local(pinned: Mapping[str, Any]) -> Scorer:
@@ -47,22 +49,3 @@ def _local(pinned: Mapping[str, Any]) -> Scorer:
         require_same(str(path), sha256_file(path), pinned["onnx_sha256"])
     forward = forward_of(pinned["form"], folder, files, threads=pinned["threads"])
     return TextClassifier(folder, forward, name=pinned["source"], version=pinned["version"])
-
-
-def _restored(pinned: Mapping[str, Any], settings: Settings) -> Path:
-    from millrace.warehouse.tracking import downloaded, tree_files
-
-    kept = settings.home / "models" / "registered" / str(pinned["tree_sha256"])
-    if not kept.exists():
-        with downloaded(pinned["registered"], settings.mlflow) as found:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".part-"))
-            shutil.copytree(found, draft, dirs_exist_ok=True)
-            try:
-                draft.rename(kept)
-            except OSError:
-                # another process was first
-                shutil.rmtree(draft)
-    found_tree = sha256_tree((path, digest) for path, digest, _ in tree_files(kept))
-    require_same(f"the files of {pinned['registered']}", found_tree, pinned["tree_sha256"])
-    return kept

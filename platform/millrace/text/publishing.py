@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace import __version__
 from millrace.contracts.errors import CannotReach
+from millrace.text.registered import KIND as REGISTERED
 from millrace.text.stored import lay_out
 from millrace.text.vader import NAME as VADER
 from millrace.warehouse.tracking import experiment_id, model_tree_sha256, tracking
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
     from mlflow.models.signature import ModelSignature
 
 _PARAMETERS = (
-    "kind", "source", "revision", "form", "files_sha256", "onnx_sha256", "version", "threads", "golden", "instead_of",
+    "kind", "source", "follows", "revision", "model_tree_sha256", "column", "labels", "form", "files_sha256",
+    "onnx_sha256", "version", "threads", "golden", "instead_of",
 )  # fmt: skip
 _FIGURES = ("texts_per_second", "accuracy", "agreement", "loss_points")
 _LONGEST_PARAMETER = 500
 """Characters; MLflow takes 6,000, but nobody reads them."""
+
+
+_PACKAGES = {
+    VADER: ("vaderSentiment",),
+    "transformer": ("transformers", "onnxruntime", "torch", "numpy"),
+    REGISTERED: ("mlflow", "scikit-learn", "lightgbm", "skops", "pandas", "numpy"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,8 @@ def _log(client: "MlflowClient", run_id: str, choice: Mapping[str, Any]) -> None
         for figure in _FIGURES:
             if one[figure] is not None:
                 client.log_metric(run_id, f"{one['form']}.{figure}", one[figure])
+    for figure, value in choice.get("holdout", {}).items():
+        client.log_metric(run_id, f"holdout.{figure}", value)
     with tempfile.TemporaryDirectory(prefix="millrace-scoring-") as folder:
         _write(Path(folder), run_id, choice)
         client.log_artifacts(run_id, folder, "model")
@@ -121,7 +132,7 @@ def _signature() -> "ModelSignature":
 
 
 def _requirements(choice: Mapping[str, Any]) -> list[str]:
-    packages = ("vaderSentiment",) if choice["kind"] == VADER else ("transformers", "onnxruntime", "torch", "numpy")
+    packages = _PACKAGES[choice["kind"]]
     found = [f"millrace=={__version__}"]
     for package in packages:
         try:

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from millrace.contracts.errors import BadInput, IntegrityBroken
+from millrace.contracts.errors import BadInput
 from millrace.contracts.scoring import Scorer
 from millrace.text.classifier import TextClassifier
 from millrace.text.forms import REFERENCE, forward_of
+from millrace.text.registered import KIND as REGISTERED
+from millrace.text.registered import RegisteredScorer
 from millrace.text.vader import NAME as VADER
 from millrace.text.vader import VaderScorer, lexicon_paths
-from millrace.text.weights import loaded_files
+from millrace.text.weights import loaded_files, require_same
 
 CHOICE = "choice.json"
 _FILES = "files"
 _ONNX = "model.onnx"
+_MODEL = "model"
 
 
 def lay_out(choice: Mapping[str, Any], folder: Path) -> None:
@@ -26,6 +29,9 @@ def lay_out(choice: Mapping[str, Any], folder: Path) -> None:
     them.
     """
     (folder / CHOICE).write_text(json.dumps(choice, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    if choice["kind"] == REGISTERED:
+        shutil.copytree(choice["folder"], folder / _MODEL)
+        return
     files = folder / _FILES
     files.mkdir()
     if choice["kind"] == VADER:
@@ -49,6 +55,8 @@ def scorer_in(folder: Path) -> Scorer:
     choice = json.loads((folder / CHOICE).read_text(encoding="utf-8"))
     if choice["kind"] == VADER:
         return pinned_vader(choice)
+    if choice["kind"] == REGISTERED:
+        return registered_in(folder / _MODEL, choice)
     if choice["kind"] != "transformer":
         raise unknown_kind(choice)
     forward = forward_of(
@@ -68,18 +76,9 @@ def pinned_vader(choice: Mapping[str, Any]) -> VaderScorer:
     return scorer
 
 
-def require_same(what: str, found: str, pinned: str) -> None:
-    """Passes when what is there is what was pinned.
-
-    Raises:
-        IntegrityBroken: it is not.
-    """
-    if found != pinned:
-        raise IntegrityBroken(
-            f"{what}: {found} is there, {pinned} was pinned; a stream never changes its model by itself",
-            field="model",
-            remedy="put the files back, or choose the model anew with `millrace stream model SOURCE`",
-        )
+def registered_in(folder: Path, choice: Mapping[str, Any]) -> RegisteredScorer:
+    """The registered model whose files are in the folder."""
+    return RegisteredScorer(folder, column=choice["column"], name=choice["name"], version=choice["version"])
 
 
 def unknown_kind(choice: Mapping[str, Any]) -> BadInput:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.contracts.canonical import sha256_file
-from millrace.contracts.errors import BadInput, CannotReach
+from millrace.contracts.errors import BadInput, CannotReach, IntegrityBroken
 
 _WANTED = ("*.json", "*.txt", "*.model", "*.safetensors")
 """Never *.bin or *.pt: those are pickles, which run whatever they like."""
@@ -58,6 +58,20 @@ def hub_revision(folder: Path) -> str | None:
     """The commit of the hub's repository that the folder is a snapshot of; None for a folder of one's own."""
     is_snapshot = folder.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", folder.name)
     return folder.name if is_snapshot else None
+
+
+def require_same(what: str, found: str, pinned: str) -> None:
+    """Passes when what is there is what was pinned.
+
+    Raises:
+        IntegrityBroken: it is not.
+    """
+    if found != pinned:
+        raise IntegrityBroken(
+            f"{what}: {found} is there, {pinned} was pinned; a stream never changes its model by itself",
+            field="model",
+            remedy="put the files back, or choose the model anew with `millrace stream model SOURCE`",
+        )
 
 
 def _from_hub(source: str, *, offline: bool) -> Path:

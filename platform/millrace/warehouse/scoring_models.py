@@ -65,11 +65,14 @@ def save_scoring_model(
     made: Made,
     actor: str,
     run_id: str | None,
+    in_place_of: str | None = None,
 ) -> dict[str, Any]:
     """What is pinned from now on: the choice and where it is recorded. A version that is recorded is pinned again.
 
+    With `in_place_of` nothing is done unless that scoring model is pinned.
+
     Raises:
-        Conflict: the stream has another model with this version.
+        Conflict: the stream has another model with this version, or another one was pinned meanwhile.
         CannotReach: the database does not answer; nothing was changed.
     """
     pinned = {
@@ -89,6 +92,14 @@ def save_scoring_model(
                 field="MLFLOW_TRACKING_URI",
                 remedy="point it at the server that has the models, or choose again: each try takes the next version",
             )
+        of_stream = stream_row(session, stream)
+        now_pinned = (of_stream.pinned or {}).get("ref")
+        if in_place_of is not None and now_pinned != in_place_of:
+            raise Conflict(
+                f"{stream} was given {now_pinned} meanwhile, in the place of {in_place_of}",
+                field="model",
+                remedy="see `millrace stream models`",
+            )
         record_artifact(session, stored, at=at)
         if row is None:
             row = ScoringModel(
@@ -107,7 +118,6 @@ def save_scoring_model(
             origin=Origin(code_version=warehouse.code_version, dagster_run_id=run_id),
             at=at,
         )
-        of_stream = stream_row(session, stream)
         of_stream.pinned, of_stream.changed_at, of_stream.changed_by = pinned, at, actor[:160]
     return pinned
 

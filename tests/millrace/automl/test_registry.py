@@ -14,6 +14,7 @@ from millrace.automl.result import ModelCard, Training
 from millrace.automl.train import train
 from millrace.contracts.errors import CannotReach, IntegrityBroken, NotFound
 from millrace.contracts.identifiers import DatasetKey
+from millrace.examples import reviews
 
 Make = Callable[..., pd.DataFrame]
 
@@ -45,10 +46,12 @@ print("same")
 def test_a_clean_process_loads_the_models_and_predicts_the_same(
     make_table: Make, mlflow_url: str, run_clean: Callable[..., str], tmp_path: Path
 ) -> None:
+    from mlflow.models import get_model_info
+
     told = [mlflow_url]
     wanted = [("binary", "lgbm"), ("multiclass", "xgboost"), ("regression", "rf"), ("binary", "lrl2")]
-    for task, family in [*wanted, ("regression", "lgbm")]:
-        frame = make_table(task, rows=300)
+    for task, family in [*wanted, ("regression", "lgbm"), ("texts", "lrl2")]:
+        frame = _texts() if task == "texts" else make_table(task, rows=300)
         training = trained(frame, task, family)
         key = DatasetKey("ann", f"{task}-{family}")
         model = register(training, tracking_uri=mlflow_url, key=key, dataset_sha256="ab" * 32, tags={})
@@ -58,6 +61,14 @@ def test_a_clean_process_loads_the_models_and_predicts_the_same(
         np.save(folder / "answers.npy", training.pipeline.predict(frame))
         told += [model.model_uri, str(folder)]
     assert run_clean(CHECK, *told).strip() == "same"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
+        (column,) = get_model_info("models:/ann.texts-lrl2/1").signature.inputs.inputs
+    assert (column.name, column.type.name) == (reviews.TEXT, "string")
+
+
+def _texts() -> pd.DataFrame:
+    return reviews.generate_reviews(rows=300).rename(columns={reviews.TARGET: "target"})
 
 
 def test_the_run_says_where_the_model_comes_from(make_table: Make, mlflow_url: str) -> None:

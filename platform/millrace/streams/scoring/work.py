@@ -20,9 +20,10 @@ def scoring_work(
     slot: int,
     pinned: Mapping[str, Any] | None = None,
     scorer_of: Callable[[Mapping[str, Any]], Scorer] | None = None,
+    follow: Callable[[], object] = lambda: None,
 ) -> StreamWork:
     """What the process with this slot does. `pinned` is what the scorer was made of; `scorer_of` makes the scorer of
-    another model that is pinned meanwhile."""
+    another model that is pinned meanwhile, and `follow` pins one where the choice says so."""
     topics = settings.topics
     step = ScoringStep(scorer, topic=topics.events_scored, ref=None if pinned is None else pinned.get("ref"))
     in_use = [pinned]
@@ -43,5 +44,6 @@ def scoring_work(
         step=step,
         refresh=refresh,
         pinned=lambda: in_use[0],
+        follow=follow,
         topics=(topics.events_raw, topics.events_scored),
     )
