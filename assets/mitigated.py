@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from millrace.automl.candidates import Candidate
     from millrace.automl.result import ModelCard
-    from millrace.bias.mitigation.problem import Constraint, Method
+    from millrace.bias.mitigation.names import Constraint, Method
     from millrace.bias.mitigation.report import Mitigated
     from millrace.bias.policy import Policy
     from millrace.contracts.identifiers import DatasetKey

@@ -1,14 +1,67 @@
 """Which model a run is about, and the rows that its search never saw."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from millrace.automl.result import ModelCard
+    from millrace.bias.policy import Policy
+    from millrace.contracts.control import Predictor
     from millrace.contracts.references import Ref
     from millrace.warehouse.models import ModelFacts
     from millrace.warehouse.reports import ReportFacts
     from millrace.warehouse.stage_work import StageWork
     from millrace.warehouse.store import Warehouse
+    from resources.mlflow import MlflowResource
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered model with the table that it was trained on, and the policy that it is judged by."""
+
+    store: "Warehouse"
+    work: "StageWork"
+    """On the version and the target that the model was trained on."""
+    model: "ModelFacts"
+    card: "ModelCard"
+    frame: "pd.DataFrame"
+    pipeline: "Predictor"
+    policy: "Policy"
+
+    @property
+    def unseen(self) -> "pd.DataFrame":
+        """The rows that its search never saw."""
+        from millrace.automl.split import holdout_positions
+
+        return self.frame.iloc[holdout_positions(self.frame, self.card)]
+
+
+def trained_of(store: "Warehouse", claimed: "StageWork", mlflow: "MlflowResource") -> Trained:
+    """The model that a run is about, as `model_of` finds it, and what it came from.
+
+    Raises:
+        NotFound: the data set has no such model.
+        IntegrityBroken: the model's files are not those that were recorded.
+        CannotReach: the MLflow server does not answer.
+        Conflict: the policy has changed since the pipeline began.
+    """
+    from assets.bias_metadata import policy_of
+    from millrace.automl.result import ModelCard
+    from millrace.warehouse.datasets import read_table
+
+    model = model_of(store, claimed)
+    work = work_on(store, claimed, model)
+    return Trained(
+        store=store,
+        work=work,
+        model=model,
+        card=ModelCard.model_validate(model.details),
+        frame=read_table(store, work.version),
+        pipeline=mlflow.predictor(model),
+        policy=policy_of(work),
+    )
 
 
 def model_of(store: "Warehouse", work: "StageWork") -> "ModelFacts":

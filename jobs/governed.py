@@ -23,10 +23,11 @@ bias_job = define_asset_job(
 )
 automl_job = define_asset_job(
     "automl_job",
-    selection=AssetSelection.assets("model", "model_bias_report"),
+    selection=AssetSelection.assets("model", "model_bias_report", "bias_mitigation"),
     executor_def=in_process_executor,
     tags=STAGES_LANE,
-    description="Trains and registers a model, then measures bias in its predictions.",
+    description="Trains and registers a model, then measures bias in its predictions, and mitigates it where the "
+    "policy asks for that.",
 )
 mitigation_job = define_asset_job(
     "mitigation_job",

@@ -46,6 +46,12 @@ def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platfor
     # the model repeats the bias: it is held back in its turn
     again = platform.reaches(waiting["id"], "waiting_for_approval", stage="xai")
     assert "bias policy strict holds it back" in again["waiting_for"]["why"]
+    # what can be done lies on the table before a person decides, and has moved nothing by itself
+    reports = {one["kind"]: one for one in again["reports"]}
+    assert reports["mitigation"]["summary"]["asked_by"] == "policy"
+    page = platform.api.get(f"/bias-reports/{reports['model_bias']['report_id']}/view").text
+    assert f"/bias-reports/{reports['mitigation']['report_id']}/view" in page
+    assert again["model"]["version"] == "v1"
     assert platform.command("pipeline", "reject", waiting["id"], "--reason", "unfair").code == 0
     assert platform.reaches(waiting["id"], "rejected")["reports"]
 

@@ -83,7 +83,7 @@ def launch(instance: DagsterInstance, home: Settings) -> Launch:
 
 
 def _config(**options: str) -> RunConfig:
-    return RunConfig(ops={"bias_mitigation": MitigationConfig(**options)})
+    return RunConfig(ops={"model_bias": MitigationConfig(**options)})
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +248,7 @@ def test_a_second_run_with_a_method_of_ones_own_is_the_next_candidate(done, laun
 def test_what_cannot_be_meant_fails_with_the_remedy(done, launch, options, error) -> None:
     result = launch("mitigation_job", run_config=_config(**options))
     assert not result.success
-    failure = result.failure_data_for_node("bias_mitigation")
+    failure = result.failure_data_for_node("model_bias")
     assert failure is not None
     assert failure.user_failure_data is not None
     assert error in str(failure.user_failure_data.description)

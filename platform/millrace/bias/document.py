@@ -11,6 +11,7 @@ from pydantic_core import core_schema
 
 from millrace.bias.catalogue import Metric
 from millrace.bias.figures import Disparity, Facet, Group, Measure, Population, Significance, SubgroupSearch
+from millrace.bias.mitigation.rule import MitigationRule
 from millrace.bias.origin import Source
 from millrace.bias.policy import Frame, JudgedMetric
 from millrace.bias.report import FORMAT, Subject
@@ -99,6 +100,7 @@ class PolicyShape(_Shape):
     severity: Literal["warn", "error"]
     sha256: str
     scope: Scope
+    mitigation: MitigationRule | None
     reference: Reference
     lines: dict[JudgedMetric, PolicyLine]
     settings: dict[str, PolicySetting]
@@ -145,10 +147,10 @@ class _Figures(GenerateJsonSchema):
         return {"anyOf": [{"type": "number"}, {"enum": ["Infinity", "-Infinity"]}, {"type": "null"}]}
 
 
-def schema_text() -> str:
-    """The document's JSON Schema as the file holds it."""
-    schema = BiasDocument.model_json_schema(mode="validation", schema_generator=_Figures)
-    document = {"$schema": DIALECT, "$id": "millrace:bias-report", **schema}
+def schema_text(shape: type[BaseModel] = BiasDocument, name: str = "bias-report") -> str:
+    """A document's JSON Schema as its file holds it."""
+    schema = shape.model_json_schema(mode="validation", schema_generator=_Figures)
+    document = {"$schema": DIALECT, "$id": f"millrace:{name}", **schema}
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from millrace.bias.mitigation.rule import MitigationRule
 from millrace.bias.verdicts import Better
 from millrace.contracts.canonical import sha256_json
 from millrace.contracts.errors import BadInput, Conflict
@@ -103,6 +104,8 @@ class Policy(BaseModel):
     age_bands: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (25, 40, 60)
     bootstraps: int = Field(2000, ge=100, le=100_000)
     permutations: int = Field(999, ge=99, le=100_000)
+    mitigation: MitigationRule | None = None
+    """What is tried by itself on a model that does not pass; None: nothing but what a person asks for."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Sources of settings that differ from the usual ones, by the setting's name."""
 
@@ -141,6 +144,7 @@ class Policy(BaseModel):
             "scope": {
                 name: values[name] for name in ("frame", "decision", "affected", "harm", "approver", "valid_days")
             },
+            "mitigation": values["mitigation"],
             "reference": {"source": self.reference_source, "shares": values["reference"]},
             "lines": {
                 metric: {"at": line.at, "better": better(metric), "source": line.source}

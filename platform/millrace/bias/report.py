@@ -18,7 +18,7 @@ from millrace.contracts.stages import TaskType, Verdict
 
 Subject = Literal["label", "model"]
 _DIGITS = 10
-FORMAT = 3
+FORMAT = 4
 """Version of the document's shape."""
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from millrace import __version__
-from millrace.cli.bias_mitigation import check_mitigation, mitigate_file, save_mitigation, summary, tell_mitigation
+from millrace.cli.bias_mitigation import (
+    check_mitigation,
+    mitigate_file,
+    save_mitigation,
+    section_for,
+    summary,
+    tell_mitigation,
+)
 from millrace.cli.output import DONE, STAGE_FAILED, console, emit
 from millrace.cli.words import names
 from millrace.contracts.canonical import sha256_file
@@ -81,13 +88,15 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
     if options.shift:
         report = replace(report, parts=(*report.parts, _shifted(options, frame, report)))
+    mitigated = None
+    if options.mitigate is not None:
+        mitigated = mitigate_file(options, frame, answers, policy, report)
+        report = replace(report, parts=(*report.parts, section_for(mitigated, options)))
     if options.previous is not None:
         report = _compared(options.previous, report)
     document = whole_document(report, _source(options))
     saved = _save(options, report, document)
-    mitigated = None
-    if options.mitigate is not None:
-        mitigated = mitigate_file(options, frame, answers, policy, report)
+    if mitigated is not None:
         saved |= save_mitigation(mitigated, options, document["input"])
     if as_json:
         emit({"verdict": report.verdict, "verdicts": report.verdicts, "holds_back": report.holds_back,

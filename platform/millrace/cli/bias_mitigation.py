@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from millrace.bias.mitigation.report import MitigationReport
+    from millrace.bias.mitigation.section import MitigationSection
     from millrace.bias.policy import Policy
     from millrace.bias.report import BiasReport
     from millrace.cli.bias_job import BiasOptions
@@ -72,6 +73,16 @@ def mitigate_file(
     return mitigate(methods, problem, holdout, attribute=" × ".join(attributes)).report
 
 
+def section_for(report: "MitigationReport", options: "BiasOptions") -> "MitigationSection":
+    """What the bias report beside it says of the mitigation."""
+    from urllib.parse import quote
+
+    from millrace.bias.mitigation.section import section_of
+
+    document = {**report.document(), "report_hash": report.report_hash}
+    return section_of(document, asked_by="person", address=quote(f"{_stem(options)}.html"))
+
+
 def save_mitigation(report: "MitigationReport", options: "BiasOptions", origin: dict[str, Any]) -> dict[str, str]:
     """Paths of the written page and document; `origin` is what the bias report's document says of its input."""
     from millrace.bias.mitigation.page import render_mitigation_page
@@ -87,12 +98,16 @@ def save_mitigation(report: "MitigationReport", options: "BiasOptions", origin: 
         created_at=None,
         report_hash=report.report_hash,
     )
-    stem = f"{options.file.name.partition('.')[0]}-mitigation"
+    stem = _stem(options)
     document = {**report.document(), "report_hash": report.report_hash, "input": origin, "software": software()}
     page, twin = Path(folder / f"{stem}.html"), Path(folder / f"{stem}.json")
     page.write_text(render_mitigation_page(report, facts=facts), encoding="utf-8", newline="\n")
     twin.write_text(document_text(document), encoding="utf-8", newline="\n")
     return {"mitigation_html": str(page), "mitigation_json": str(twin)}
+
+
+def _stem(options: "BiasOptions") -> str:
+    return f"{options.file.name.partition('.')[0]}-mitigation"
 
 
 def summary(report: "MitigationReport") -> dict[str, Any]:

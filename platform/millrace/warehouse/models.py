@@ -34,6 +34,25 @@ class ModelFacts:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that is in the MLflow registry and not yet in the warehouse."""
+
+    version: int
+    registered_name: str
+    mlflow_run_id: str
+    model_uri: str
+    tree_sha256: str
+    framework: str
+    task_type: str
+    algorithm: str
+    target_column: str
+    size_bytes: int
+    metrics: dict[str, dict[str, float]]
+    """train, validation, test and baseline: metric name → value."""
+    details: dict[str, Any]
+
+
 def get_model(session: Session, key: DatasetKey, version: int | None = None) -> ModelFacts:
     """That version of the data set's model, or the newest.
 

@@ -11,6 +11,9 @@ from millrace.contracts.task import Answers
 from millrace.warehouse.reports import find_report
 from millrace.warehouse.schema import Report
 
+ENDS_STAGE = ("bias", "xai")
+"""Kinds of report whose save is the end of their stage."""
+
 
 def event_of(session: Session, report: Report, answers: Answers, *, at: datetime) -> Event | None:
     """The event of a bias, mitigation or xai report; None for the others.

@@ -15,10 +15,10 @@ from millrace.contracts.references import Ref, model_ref, report_ref
 from millrace.contracts.stages import Level
 from millrace.warehouse.artifacts import Stored, record_artifact
 from millrace.warehouse.attempts import check_claimed, fenced, finish, locked_attempt
-from millrace.warehouse.models import ModelFacts
+from millrace.warehouse.models import ModelFacts, TrainedModel
 from millrace.warehouse.models import facts_of as model_facts
 from millrace.warehouse.outbox import enqueue, is_enqueued
-from millrace.warehouse.report_events import event_of
+from millrace.warehouse.report_events import ENDS_STAGE, event_of
 from millrace.warehouse.reports import ReportKind
 from millrace.warehouse.schema import Model, Report, Statement
 from millrace.warehouse.stage_work import StageWork
@@ -49,25 +49,6 @@ class SavedReport:
     statement_sha256: str
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """A model that is in the MLflow registry and not yet in the warehouse."""
-
-    version: int
-    registered_name: str
-    mlflow_run_id: str
-    model_uri: str
-    tree_sha256: str
-    framework: str
-    task_type: str
-    algorithm: str
-    target_column: str
-    size_bytes: int
-    metrics: dict[str, dict[str, float]]
-    """train, validation, test and baseline: metric name → value."""
-    details: dict[str, Any]
-
-
 def save_report(
     warehouse: Warehouse,
     work: StageWork,
@@ -82,7 +63,8 @@ def save_report(
     model_version: int | None = None,
     beside: tuple[Ref, ...] = (),
 ) -> SavedReport:
-    """The saved report. A bias or xai report ends its stage: its event is written and its attempt is done.
+    """The saved report. A bias or xai report ends its stage: its event is written and its attempt is done. A
+    mitigation's event is of no pipeline, whatever asked for it: it moves none.
 
     `beside` is what was made with the report and is kept elsewhere, such as a candidate in MLflow.
 
@@ -127,8 +109,9 @@ def save_report(
         statement = _state(session, warehouse, work, made, outputs, at)
         event = event_of(session, report, work.answers, at=at)
         if event is not None:
-            _send(warehouse, session, work, event, event_id=f"{report.report_id}-reported", sha256=data.sha256)
-            if attempt is not None:
+            event_id, ends = f"{report.report_id}-reported", kind in ENDS_STAGE
+            _send(warehouse, session, work, event, event_id=event_id, sha256=data.sha256, ends=ends)
+            if ends and attempt is not None:
                 finish(attempt)
         return _saved(report, statement)
 
@@ -278,14 +261,24 @@ def _state(
     )
 
 
-def _send(warehouse: Warehouse, session: Session, work: StageWork, event: Event, *, event_id: str, sha256: str) -> None:
+def _send(
+    warehouse: Warehouse,
+    session: Session,
+    work: StageWork,
+    event: Event,
+    *,
+    event_id: str,
+    sha256: str,
+    ends: bool = True,
+) -> None:
+    named = work.fenced and ends
     enqueue(
         session,
         warehouse.topics,
         event,
         event_id=event_id,
-        pipeline_id=work.request.pipeline_id if work.fenced else None,
-        attempt=work.request.attempt if work.fenced else None,
+        pipeline_id=work.request.pipeline_id if named else None,
+        attempt=work.request.attempt if named else None,
         trace_parent=work.trace_parent,
         content_sha256=sha256,
     )

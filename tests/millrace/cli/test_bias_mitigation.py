@@ -38,6 +38,9 @@ def test_methods_are_compared_on_a_file_and_the_same_file_gives_the_same_bytes(
     assert {gap["attribute"] for gap in document["results"][0]["gaps"]} == {"sex", "region", "sex × region"}
     page = Path(ran.last["mitigation_html"]).read_text(encoding="utf-8")
     assert document["report_hash"] in page
+    beside = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))["parts"]["mitigation"]
+    assert (beside["asked_by"], beside["report_hash"]) == ("person", document["report_hash"])
+    assert '<a href="loans-mitigation.html">' in Path(ran.last["html"]).read_text(encoding="utf-8")
 
 
 def test_a_person_reads_a_line_for_each_method(millrace: Callable[..., Any], loans: Path) -> None:

@@ -113,6 +113,20 @@ def test_reports_on_the_way_send_nothing_and_leave_the_attempt_open(
     assert {row.topic for row in _all(warehouse)} == {"dataset-events", "stage-events"}
 
 
+def test_a_mitigation_on_the_way_is_told_and_moves_no_pipeline(warehouse: Warehouse, make_attempt) -> None:
+    work = claim(warehouse, make_attempt("automl"))
+    saved = _save(warehouse, work, "mitigation", model_version=1, made=_made(work, "bias_mitigation"))
+
+    (row,) = _events(warehouse, "bias-events")
+    event = BiasReported.model_validate_json(row.value)
+    assert (event.bias_report_id, event.has_transformation_report) == (saved.report_id, True)
+    assert {"millrace-pipeline", "millrace-attempt"} & row.headers.keys() == set()
+    assert row.headers["traceparent"] == work.trace_parent
+    assert _state(warehouse) == "claimed"
+    with warehouse.read() as session:
+        assert get_report(session, saved.report_id).pipeline_id == "pl-1"
+
+
 def _all(warehouse: Warehouse) -> list[Outbox]:
     with warehouse.read() as session:
         return list(session.scalars(select(Outbox)))

@@ -13,7 +13,7 @@ from millrace.bias.intervals import quantile, wilson
 from millrace.bias.mitigation.changes import accuracy_change, auc_change, count_pairs, direction_of, gap_changes
 from millrace.bias.mitigation.figures import Gap, Quality, Result, Value
 from millrace.bias.mitigation.methods import DESCRIPTIONS, Answered
-from millrace.bias.mitigation.problem import Method
+from millrace.bias.mitigation.names import Method
 from millrace.bias.predictions import measure_model_bias
 from millrace.bias.table import seed_of
 from millrace.bias.wording import metric_title, value_text

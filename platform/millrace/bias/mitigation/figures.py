@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from millrace.bias.figures import Unit
-from millrace.bias.mitigation.problem import Constraint, Method
+from millrace.bias.mitigation.names import Constraint, Method
 from millrace.bias.verdicts import Better
 from millrace.contracts.stages import Verdict
 

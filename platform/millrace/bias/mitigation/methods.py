@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from millrace.bias.mitigation.correlation import removal_matrix
-from millrace.bias.mitigation.problem import Method, Problem
+from millrace.bias.mitigation.names import Method
+from millrace.bias.mitigation.problem import Problem
 from millrace.bias.mitigation.reweighing import weights
 from millrace.contracts.errors import StageFailed
 

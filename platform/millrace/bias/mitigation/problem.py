@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from millrace.bias.groups import Grouping, group_rows
+from millrace.bias.mitigation.names import Constraint
 from millrace.contracts.errors import BadInput
 
 if TYPE_CHECKING:
@@ -15,15 +16,6 @@ if TYPE_CHECKING:
 
     from millrace.bias.policy import Policy
 
-Method = Literal["reweighing", "correlation-remover", "exponentiated-gradient", "threshold-optimizer"]
-METHODS: tuple[Method, ...] = (
-    "reweighing",
-    "correlation-remover",
-    "exponentiated-gradient",
-    "threshold-optimizer",
-)
-Constraint = Literal["demographic-parity", "equalized-odds"]
-CONSTRAINTS: tuple[Constraint, ...] = ("demographic-parity", "equalized-odds")
 OTHERS = "(everyone else)"
 FEWEST = 10
 """Rows of each outcome that a group needs to be treated by itself."""

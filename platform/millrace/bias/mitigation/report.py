@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from millrace.bias.mitigation.compare import Holdout, compare, measure
 from millrace.bias.mitigation.figures import Gap, Plane, Recommendation, Result, Scope
 from millrace.bias.mitigation.methods import DESCRIPTIONS, Answered, answer, untreated
+from millrace.bias.mitigation.names import Constraint, Method
 from millrace.bias.mitigation.planes import plane
-from millrace.bias.mitigation.problem import Constraint, Method, Problem
+from millrace.bias.mitigation.problem import Problem
 from millrace.bias.policy import Policy
 from millrace.bias.report import plain
 from millrace.contracts.canonical import sha256_json
@@ -20,7 +21,7 @@ from millrace.contracts.errors import StageFailed
 if TYPE_CHECKING:
     from millrace.bias.report import BiasReport
 
-FORMAT = 1
+FORMAT = 2
 """Version of the document's shape."""
 TARGETS: dict[Constraint, str] = {
     "demographic-parity": "selection_rate_difference",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from millrace.bias.mitigation.compare import Holdout
-from millrace.bias.mitigation.problem import METHODS, Constraint, Method, Problem, Rows, treated_groups
+from millrace.bias.mitigation.names import METHODS, Constraint, Method
+from millrace.bias.mitigation.problem import Problem, Rows, treated_groups
 from millrace.bias.table import check_sensitive
 from millrace.bias.values import find_value
 from millrace.contracts.errors import BadInput

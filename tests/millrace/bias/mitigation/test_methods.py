@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from millrace.bias.mitigation.correlation import removal_matrix
 from millrace.bias.mitigation.methods import DESCRIPTIONS, answer, untreated
-from millrace.bias.mitigation.problem import METHODS, OTHERS, treated_groups
+from millrace.bias.mitigation.names import METHODS
+from millrace.bias.mitigation.problem import OTHERS, treated_groups
 from millrace.bias.mitigation.reweighing import weights
 from millrace.contracts.errors import BadInput, StageFailed
 

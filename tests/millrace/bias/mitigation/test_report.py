@@ -10,9 +10,9 @@ import pytest
 from millrace.bias.mitigation.compare import measure
 from millrace.bias.mitigation.figures import Gap, Quality, Result, Scope, Value
 from millrace.bias.mitigation.methods import untreated
+from millrace.bias.mitigation.names import METHODS
 from millrace.bias.mitigation.page import render_mitigation_page
 from millrace.bias.mitigation.planes import plane
-from millrace.bias.mitigation.problem import METHODS
 from millrace.bias.mitigation.report import TARGETS, Mitigated, mitigate, recommend
 from millrace.bias.mitigation.setup import worst_attribute
 from millrace.pages import PageFacts
