@@ -20,6 +20,7 @@ from millrace.bias.score_figures import Abroca, Reliability, ScoreBins
 from millrace.bias.significance import estimate_significance, rate_significance
 from millrace.bias.table import count_groups, seed_of
 from millrace.bias.verdicts import judge
+from millrace.bias.weights import Weighted
 from millrace.bias.wording import reason
 
 if TYPE_CHECKING:
@@ -44,20 +45,22 @@ class Cells:
     predicted: np.ndarray
     rows: np.ndarray
     groups: int
+    weighted: Weighted | None = None
+    """What stands behind `rows` where they are sums of weights."""
 
     def against(self, outcome: int) -> Cells:
         """The two-class cells of one outcome (1) against all others (0)."""
-        return count_cells(self.group, self.truth == outcome, self.predicted == outcome, self.groups, self.rows)
+        return self._of(self.truth == outcome, self.predicted == outcome)
 
     def hits(self) -> Cells:
         """The cells of right (1) and wrong (0) predictions; every label is 1."""
         import numpy as np
 
         right = self.truth == self.predicted
-        return count_cells(self.group, np.ones(len(right), dtype=bool), right, self.groups, self.rows)
+        return self._of(np.ones(len(right), dtype=bool), right)
 
-    def rate(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
-        """Successes and trials of a rate by group, of two-class cells."""
+    def rate(self, metric: str, outcome: str | None = None) -> Rates:
+        """A rate by group, of two-class cells."""
         actual, said = self.truth == 1, self.predicted == 1
         every = self.rows > 0
         trials, successes = {
@@ -67,13 +70,17 @@ class Cells:
             "false_positive_rate": (~actual, ~actual & said),
             "precision": (said, actual & said),
         }[metric]
-        return self._total(successes), self._total(trials)
+        weighted = None if self.weighted is None else self.weighted.total(self.group, trials, self.groups)
+        return Rates(metric, outcome, self._total(successes), self._total(trials), metric == "selection_rate", weighted)
+
+    def _of(self, truth: np.ndarray, predicted: np.ndarray) -> Cells:
+        return count_cells(self.group, truth, predicted, self.groups, self.rows, self.weighted)
 
     def _total(self, mask: np.ndarray) -> np.ndarray:
         import numpy as np
 
-        total: np.ndarray = np.bincount(self.group[mask], weights=self.rows[mask], minlength=self.groups).astype(int)
-        return total
+        total: np.ndarray = np.bincount(self.group[mask], weights=self.rows[mask], minlength=self.groups)
+        return total if self.weighted is not None else total.astype(int)
 
 
 def classified(
@@ -93,7 +100,9 @@ def classified(
     """
     import numpy as np
 
-    cells = count_cells(grouping.codes, truth, predicted, len(grouping.names))
+    cells = count_cells(
+        grouping.codes, truth, predicted, len(grouping.names), grouping.weights, behind_rows(grouping.weights)
+    )
     groups = count_groups(grouping, name=name, policy=policy)
     chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
@@ -106,7 +115,7 @@ def classified(
         place = outcomes.names.index(outcome)
         chance = seed_of(seed, name, outcome)
         two = cells.against(place)
-        rates = [Rates(metric, shown, *two.rate(metric), metric == "selection_rate") for metric in _RATES]
+        rates = [two.rate(metric, shown) for metric in _RATES]
         measures += [measure_rates(item, grouping, policy) for item in rates]
         disparities += _judged(rates, grouping, policy, chance)
         tests += [_significance(item, grouping, policy, chance) for item in rates]
@@ -124,7 +133,7 @@ def classified(
             measures.append(measure_estimates(macro, grouping, policy, overall=float(whole.values[0])))
             disparities.append(estimate_disparity(macro, grouping, kind="difference", policy=policy))
             tests.append(estimate_significance(macro, compared_estimates(macro, grouping, policy)))
-    accuracy = Rates("accuracy", None, *cells.hits().rate("accuracy"))
+    accuracy = cells.hits().rate("accuracy")
     measures.append(measure_rates(accuracy, grouping, policy))
     disparities += _judged([accuracy], grouping, policy, seed_of(seed, name))
     tests.append(_significance(accuracy, grouping, policy, seed_of(seed, name)))
@@ -162,33 +171,57 @@ def classified(
 
 def _together(rates: Rates) -> Rates:
     """The rate of all groups together, as one group."""
-    return replace(rates, successes=rates.successes.sum(keepdims=True), trials=rates.trials.sum(keepdims=True))
+    weighted = rates.weighted
+    if weighted is not None:
+        weighted = Weighted(weighted.squares.sum(keepdims=True), weighted.rows.sum(keepdims=True))
+    return replace(
+        rates,
+        successes=rates.successes.sum(keepdims=True),
+        trials=rates.trials.sum(keepdims=True),
+        weighted=weighted,
+    )
 
 
 def count_cells(
-    group: np.ndarray, truth: np.ndarray, predicted: np.ndarray, groups: int, rows: np.ndarray | None = None
+    group: np.ndarray,
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    groups: int,
+    rows: np.ndarray | None = None,
+    weighted: Weighted | None = None,
 ) -> Cells:
-    """The rows counted, each `rows` times; what is done with the cells does not depend on how many rows there are."""
+    """The rows counted, each `rows` times; what is done with the cells does not depend on how many rows there are.
+
+    With `weighted`, what stands behind each entry, `rows` are weights.
+    """
     import numpy as np
 
     classes = max(2, 1 + int(max(truth.max(initial=0), predicted.max(initial=0))))
     codes = (group.astype(np.int64) * classes + truth) * classes + predicted
-    present, counts = _counted(codes, rows, size=groups * classes * classes)
+    size = groups * classes * classes
+    behind: Weighted | None = None
+    if weighted is None and size <= MOST_KEYS:
+        table = np.bincount(codes, weights=rows, minlength=size).astype(np.int64)
+        present = np.flatnonzero(table)
+        counts = table[present]
+    else:
+        keys, place = np.unique(codes, return_inverse=True)
+        present = keys
+        counts = np.bincount(place, weights=rows, minlength=len(present))
+        if weighted is None:
+            counts = counts.astype(np.int64)
+        else:
+            behind = weighted.total(place, np.ones(len(codes), dtype=bool), len(present))
     rest, said = np.divmod(present, classes)
     found, actual = np.divmod(rest, classes)
-    return Cells(found, actual, said, counts, groups)
+    return Cells(found, actual, said, counts, groups, behind)
 
 
-def _counted(codes: np.ndarray, weights: np.ndarray | None, *, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The codes that occur, in order, and the rows of each."""
+def behind_rows(weights: np.ndarray | None) -> Weighted | None:
+    """What stands behind single rows of these weights."""
     import numpy as np
 
-    if size <= MOST_KEYS:
-        table = np.bincount(codes, weights=weights, minlength=size).astype(np.int64)
-        present = np.flatnonzero(table)
-        return present, table[present]
-    keys, place = np.unique(codes, return_inverse=True)
-    return keys, np.bincount(place, weights=weights, minlength=len(keys)).astype(np.int64)
+    return None if weights is None else Weighted(weights**2, np.ones(len(weights), dtype=np.int64))
 
 
 def _judged(rates: list[Rates], grouping: Grouping, policy: Policy, seed: int) -> list[Disparity]:

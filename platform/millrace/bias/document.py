@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from millrace.bias.catalogue import Metric
-from millrace.bias.figures import Disparity, Facet, Group, Measure, Population, Significance, SubgroupSearch
+from millrace.bias.figures import Disparity, Facet, Group, Measure, Population, RowWeights, Significance, SubgroupSearch
 from millrace.bias.mitigation.rule import MitigationRule
 from millrace.bias.origin import Source
 from millrace.bias.policy import Frame, JudgedMetric
@@ -120,6 +120,8 @@ class BiasDocument(_Shape):
     outcomes: tuple[str, ...]
     rows: int
     rows_without_target: int
+    weights: RowWeights | None
+    """Where rows do not count alike: rates and shares are then weighted, counts absent."""
     verdict: Verdict | None
     holds_back: bool
     verdicts: tuple[JudgedFigure, ...]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from millrace.bias.distances import Distance, distance
 from millrace.bias.division import strict_divide
 from millrace.bias.intervals import difference_limits, quantile, ratio_limits, wilson
+from millrace.bias.weights import sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,29 +23,45 @@ if TYPE_CHECKING:
 
     Limits = tuple[np.ndarray, np.ndarray]
     Found = tuple[np.ndarray, np.ndarray, Method]
+    Squares = tuple[np.ndarray, np.ndarray] | None
 
 
-def contrast_interval(contrast: Contrast, a: np.ndarray, d: np.ndarray, confidence: float) -> Found:
-    """Limits of a contrast of two proportions, by facet, from counts of shape (facets, 2, 2)."""
-    ours, theirs = contrast.rate.counts(d), contrast.rate.counts(a)
+def contrast_interval(
+    contrast: Contrast, a: np.ndarray, d: np.ndarray, confidence: float, *, squares: Squares = None
+) -> Found:
+    """Limits of a contrast of two proportions, by facet, from counts of shape (facets, 2, 2).
+
+    `squares` are the sums of squared weights of both sides, like `a` and `d`, where counts are sums of weights.
+    """
+    others, facet = (
+        _with_limits(contrast.rate.counts(side), confidence, None if of is None else contrast.rate.counts(of)[1])
+        for side, of in zip((a, d), squares or (None, None), strict=True)
+    )
     if contrast.how == "d / a":
-        return (*ratio_limits(*_with_limits(ours, confidence), *_with_limits(theirs, confidence)), "Donner-Zou")
-    first, second = (theirs, ours) if contrast.how == "a - d" else (ours, theirs)
-    return (*difference_limits(*_with_limits(first, confidence), *_with_limits(second, confidence)), "Newcombe")
+        return (*ratio_limits(*facet, *others), "Donner-Zou")
+    first, second = (others, facet) if contrast.how == "a - d" else (facet, others)
+    return (*difference_limits(*first, *second), "Newcombe")
 
 
-def imbalance_interval(a_rows: np.ndarray, d_rows: np.ndarray, confidence: float) -> Found:
-    """Limits of the class imbalance 1 - 2 n_d / n, by facet."""
-    low, high = wilson(d_rows, a_rows + d_rows, quantile(confidence))
+def imbalance_interval(
+    a_rows: np.ndarray, d_rows: np.ndarray, confidence: float, *, squares: np.ndarray | None = None
+) -> Found:
+    """Limits of the class imbalance 1 - 2 n_d / n, by facet; `squares` of both sides together."""
+    _, (low, high) = _with_limits((d_rows, a_rows + d_rows), confidence, squares)
     return 1 - 2 * high, 1 - 2 * low, "Wilson"
 
 
-def distance_interval(kind: Distance, a: np.ndarray, d: np.ndarray, confidence: float) -> Found:
+def distance_interval(
+    kind: Distance, a: np.ndarray, d: np.ndarray, confidence: float, *, squares: Squares = None
+) -> Found:
     """Limits of a distance of two-class label distributions, by facet, from label counts of shape (facets, 2)."""
     import numpy as np
 
     a_rows, d_rows = a.sum(axis=-1), d.sum(axis=-1)
-    others, facet = (_with_limits((side[..., 1], side.sum(axis=-1)), confidence) for side in (a, d))
+    others, facet = (
+        _with_limits((side[..., 1], side.sum(axis=-1)), confidence, None if of is None else of.sum(axis=-1))
+        for side, of in zip((a, d), squares or (None, None), strict=True)
+    )
     low, high = difference_limits(*others, *facet)
     rate = strict_divide(a[..., 1] + d[..., 1], a_rows + d_rows)
     weight = strict_divide(d_rows, a_rows + d_rows)
@@ -60,5 +77,8 @@ def distance_interval(kind: Distance, a: np.ndarray, d: np.ndarray, confidence: 
     return at(nearest), at(farthest), "profile"
 
 
-def _with_limits(counts: tuple[np.ndarray, np.ndarray], confidence: float) -> tuple[np.ndarray, Limits]:
-    return strict_divide(*counts), wilson(*counts, quantile(confidence))
+def _with_limits(
+    counts: tuple[np.ndarray, np.ndarray], confidence: float, squares: np.ndarray | None
+) -> tuple[np.ndarray, Limits]:
+    worth = counts if squares is None else sample(*counts, squares)
+    return strict_divide(*counts), wilson(*worth, quantile(confidence))

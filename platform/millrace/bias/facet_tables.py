@@ -52,7 +52,10 @@ def count_facets(
     said = label if predicted is None else predicted
     keys = (label.astype(np.int64) * 2 + said) + 4 * _strata(grouping, company)
     strata = 1 if company.strata is None else int(company.strata.max(initial=0)) + 1
-    table = np.bincount(keys, minlength=groups * strata * 4).reshape(groups, strata, 2, 2)
+    shape = groups, strata, 2, 2
+    table, weighted = grouping.tally(keys, groups * strata * 4)
+    table = table.reshape(shape)
+    behind = None if weighted is None else weighted.reshaped(shape)
     flips: tuple[Flips | None, ...] | None = None
     if predicted is not None and company.features is not None:
         order = np.arange(len(label)) if company.order is None else company.order
@@ -60,7 +63,9 @@ def count_facets(
         flips = tuple(
             flip_test(features, codes == group, said, seed=seed) if chosen[group] else None for group in range(groups)
         )
-    return FacetCounts(table.sum(axis=1), None if company.strata is None else table, flips, predicted is not None)
+    return FacetCounts(
+        table.sum(axis=1), None if company.strata is None else table, flips, predicted is not None, behind
+    )
 
 
 def _strata(grouping: Grouping, company: Company) -> np.ndarray:

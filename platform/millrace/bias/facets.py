@@ -20,6 +20,7 @@ from millrace.bias.division import clarify_divide, strict_divide
 from millrace.bias.facet_intervals import contrast_interval, distance_interval, imbalance_interval
 from millrace.bias.figures import Facet, MetricValue
 from millrace.bias.resampling import percentiles, resample
+from millrace.bias.weights import Weighted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,15 @@ class FacetCounts:
     flips: tuple[Flips | None, ...] | None
     """By group; None where predictions or features are not there."""
     predicted: bool
+    weighted: Weighted | None = None
+    """What stands behind `strata`, or `cells` with an axis of one stratum, where rows have weights."""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows of every group."""
+        cells = self.cells if self.weighted is None else self.weighted.over(1).rows
+        found: np.ndarray = cells.sum(axis=(-1, -2))
+        return found
 
 
 def measure_facets(
@@ -56,11 +66,12 @@ def measure_facets(
     import numpy as np
 
     kept = counts.cells if counts.strata is None else counts.strata
-    drawn = resample(kept, draws=policy.bootstraps, seed=seed)
+    squares = None if counts.weighted is None else counts.weighted.squares.sum(axis=(1, 2, 3))
+    drawn = resample(kept, draws=policy.bootstraps, seed=seed, squares=squares)
     where = np.flatnonzero(chosen)
     wanted = BEFORE + AFTER if counts.predicted else BEFORE
     found = {name: _values(name, counts, drawn, where, policy) for name in wanted}
-    rows = counts.cells.sum(axis=(-1, -2))
+    rows = counts.rows
     return tuple(
         Facet(
             group=names[group],
@@ -113,7 +124,7 @@ def _values(
     strata_drawn = None if counts.strata is None else drawn
     values = metric_values(name, counts.cells, counts.strata)[where]
     defined = np.isfinite(metric_values(name, counts.cells, counts.strata, strict=True)[where])
-    low, high, method = _limits(name, counts.cells, where, policy)
+    low, high, method = _limits(name, counts, where, policy)
     if method == "bootstrap":
         low, high = percentiles(metric_values(name, cells_drawn, strata_drawn)[:, where], policy.confidence)
     remarks = _remarks(name, counts.cells, values, defined, where)
@@ -130,18 +141,26 @@ def _values(
     )
 
 
-def _limits(name: str, cells: np.ndarray, where: np.ndarray, policy: Policy) -> Found:
-    d = cells[where]
-    a = cells.sum(axis=0) - d
+def _limits(name: str, counts: FacetCounts, where: np.ndarray, policy: Policy) -> Found:
+    a, d = _sides(counts.cells, where)
+    behind = None if counts.weighted is None else _sides(counts.weighted.over(1).squares, where)
     contrast: Contrast | None = CONTRASTS.get(name)
     if contrast is not None and contrast.rate.is_share:
-        return contrast_interval(contrast, a, d, policy.confidence)
+        return contrast_interval(contrast, a, d, policy.confidence, squares=behind)
     if name == "CI":
-        return imbalance_interval(a.sum(axis=(-1, -2)), d.sum(axis=(-1, -2)), policy.confidence)
+        whole = None if behind is None else (behind[0] + behind[1]).sum(axis=(-1, -2))
+        return imbalance_interval(a.sum(axis=(-1, -2)), d.sum(axis=(-1, -2)), policy.confidence, squares=whole)
     if name in DISTANCES:
-        return distance_interval(DISTANCES[name], a.sum(axis=-1), d.sum(axis=-1), policy.confidence)
+        of_labels = None if behind is None else (behind[0].sum(axis=-1), behind[1].sum(axis=-1))
+        return distance_interval(DISTANCES[name], a.sum(axis=-1), d.sum(axis=-1), policy.confidence, squares=of_labels)
     empty = d.sum(axis=(-1, -2)) * float("nan")
     return empty, empty, "bootstrap"
+
+
+def _sides(cells: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Everyone else and the facet, by facet."""
+    d = cells[where]
+    return cells.sum(axis=0) - d, d
 
 
 def _remarks(name: str, cells: np.ndarray, values: np.ndarray, defined: np.ndarray, where: np.ndarray) -> list[str]:

@@ -77,6 +77,14 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class RowWeights:
+    """Rows that do not count alike: how many there are, and what they are worth without weights (Kish 1965)."""
+
+    rows: int
+    effective_rows: float
+
+
+@dataclass(frozen=True)
 class Disparity:
     """The distance between the groups in one metric, and its verdict when a line is drawn.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.bias.figures import MISSING
 from millrace.bias.values import as_text, codes_of
+from millrace.bias.weights import Weighted, effective
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,8 @@ class Grouping:
     remarks: tuple[str, ...]
     """Why a group is not compared: rows without a value, a pooled rest, a small share. Empty where it is."""
     how: str
+    weights: np.ndarray | None = None
+    """Weight of each row, where rows do not count alike."""
 
     @property
     def comparable(self) -> tuple[bool, ...]:
@@ -46,8 +49,37 @@ class Grouping:
         counts: np.ndarray = np.bincount(self.codes, minlength=len(self.names))
         return counts
 
+    def tally(self, keys: np.ndarray, size: int) -> tuple[np.ndarray, Weighted | None]:
+        """Rows of every key 0, 1, …, shape (size,); of rows with weights their sums, and what stands behind them."""
+        import numpy as np
 
-def group_rows(column: pd.Series[Any], *, policy: Policy) -> Grouping:
+        rows = np.bincount(keys, minlength=size)
+        if self.weights is None:
+            return rows, None
+        total, squares = (np.bincount(keys, one, size) for one in (self.weights, self.weights**2))
+        return total, Weighted(squares, rows)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of each group in all rows, by their weights."""
+        import numpy as np
+
+        counts = self.rows if self.weights is None else np.bincount(self.codes, self.weights, len(self.names))
+        found: np.ndarray = counts / max(1, counts.sum())
+        return found
+
+    @property
+    def worth(self) -> np.ndarray:
+        """Effective rows of each group: its rows where all count alike."""
+        import numpy as np
+
+        if self.weights is None:
+            return self.rows
+        total, squares = (np.bincount(self.codes, one, len(self.names)) for one in (self.weights, self.weights**2))
+        return effective(total, squares)
+
+
+def group_rows(column: pd.Series[Any], *, policy: Policy, weights: np.ndarray | None = None) -> Grouping:
     """Groups of one sensitive column: its values, or bands of a numeric or date column with many values.
 
     Rows without a value are the group `(missing)`, named last. Beyond `policy.maximum_groups` the smallest groups are
@@ -64,7 +96,7 @@ def group_rows(column: pd.Series[Any], *, policy: Policy) -> Grouping:
         remarks = [""] * len(names)
     else:
         codes, names, remarks, how = _categories(column, policy)
-    return _small_shares(_with_missing(codes, names, remarks, how), policy)
+    return _small_shares(replace(_with_missing(codes, names, remarks, how), weights=weights), policy)
 
 
 def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], list[str], str]:
@@ -121,7 +153,7 @@ def _is_age(name: str, values: np.ndarray) -> bool:
 def _small_shares(grouping: Grouping, policy: Policy) -> Grouping:
     if not policy.minimum_share:
         return grouping
-    small = grouping.rows < policy.minimum_share * len(grouping.codes)
+    small = grouping.shares < policy.minimum_share
     remark = f"not compared: below {policy.minimum_share:.0%} of the rows"
     pairs = zip(grouping.remarks, small.tolist(), strict=True)
     return replace(grouping, remarks=tuple(old or (remark if few else "") for old, few in pairs))
@@ -155,4 +187,5 @@ def cross(parts: dict[str, Grouping], policy: Policy) -> Grouping:
         names.append(" × ".join(part.names[index] for part, index in cells))
         remarks.append(next((part.remarks[index] for part, index in cells if part.remarks[index]), ""))
     how = f"{len(places)} of {int(np.prod(sizes))} combinations of {' and '.join(parts)} occur"
-    return _small_shares(Grouping(codes, tuple(names), tuple(remarks), how), policy)
+    weights = next(iter(parts.values())).weights
+    return _small_shares(Grouping(codes, tuple(names), tuple(remarks), how, weights), policy)

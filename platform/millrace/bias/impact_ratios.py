@@ -22,7 +22,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rate_kind(report: BiasReport) -> Kind | None:
-    """Whose ratios these are: selection rates, or scoring rates of numbers; None where no value is favourable."""
+    """Whose ratios these are: selection rates, or scoring rates of numbers.
+
+    None where no value is favourable, and where rows have weights: the table counts people.
+    """
+    if report.weights is not None:
+        return None
     if report.task_type == "regression":
         return "scoring_rate"
     return None if report.positive is None else "selection_rate"
@@ -31,7 +36,7 @@ def rate_kind(report: BiasReport) -> Kind | None:
 def impact_ratio_table(report: BiasReport) -> str | None:
     """CSV with a row for every group of every column and crossing, unknowns and small groups included.
 
-    None where no value is favourable.
+    None where `rate_kind` is.
     """
     kind = rate_kind(report)
     if kind is None:

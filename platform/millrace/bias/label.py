@@ -20,7 +20,16 @@ from millrace.bias.report import BiasReport
 from millrace.bias.scoring_rates import scoring_rates
 from millrace.bias.significance import adjusted, estimate_significance, rate_significance
 from millrace.bias.subgroups import search_outcome
-from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, count_groups, require_column, seed_of, strata_codes
+from millrace.bias.table import (
+    NO_ATTRIBUTES,
+    check_sensitive,
+    check_weights,
+    count_groups,
+    require_column,
+    seed_of,
+    strata_codes,
+)
+from millrace.bias.weights import NOT_WEIGHTED, worth_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,12 +39,19 @@ if TYPE_CHECKING:
 
 
 def measure_label_bias(
-    frame: pd.DataFrame, *, answers: Answers, seed: int, policy: Policy | None = None, strata: str | None = None
+    frame: pd.DataFrame,
+    *,
+    answers: Answers,
+    seed: int,
+    policy: Policy | None = None,
+    strata: str | None = None,
+    weights: np.ndarray | None = None,
 ) -> BiasReport:
     """Selection rates (classification) or means (regression) of the target by group, for each sensitive column.
 
     With a positive value that value is the outcome; without one, each class is, against all others. Rows without a
     target are left out and counted. `strata` names the column within which Clarify's conditional disparity compares.
+    `weights` of the rows (a classification's) make every share and rate a weighted one; see `weights`.
 
     Raises:
         BadInput: a column or the positive value is not there, the target has no value, or a regression target holds
@@ -46,7 +62,12 @@ def measure_label_bias(
     target = require_column(frame, answers.target, field="target")
     present = target.notna().to_numpy()
     kept = frame if present.all() else frame.loc[present]
-    groupings = {name: group_rows(require_column(kept, name, field="sensitive"), policy=policy) for name in sensitive}
+    check_weights(weights, answers)
+    there = None if weights is None else weights[present]
+    groupings = {
+        name: group_rows(require_column(kept, name, field="sensitive"), policy=policy, weights=there)
+        for name in sensitive
+    }
     crossed, left_out = cross_columns(groupings, policy)
     searches: tuple[SubgroupSearch, ...] = ()
     notes = () if sensitive else (NO_ATTRIBUTES,)
@@ -60,7 +81,10 @@ def measure_label_bias(
         company = Company(strata=None if strata is None else strata_codes(kept, strata, policy))
         measured = [_rates_of(name, item, read, policy, seed, company) for name, item in groupings.items()]
         measured += [_rates_of(name, item, read, policy, seed, None) for name, item in crossed.items()]
-        searches = search_outcome(groupings, read.codes, read, metric="selection_rate", policy=policy, seed=seed)
+        if weights is None:
+            searches = search_outcome(groupings, read.codes, read, metric="selection_rate", policy=policy, seed=seed)
+        else:
+            notes = (*notes, NOT_WEIGHTED)
         outcomes, positive, notes = read.measured, read.positive, (*notes, *read.notes)
     tested = adjusted(measured)
     return BiasReport(
@@ -78,6 +102,7 @@ def measure_label_bias(
         crossings=tested[len(groupings) :],
         crossings_left_out=left_out,
         searches=searches,
+        weights=None if there is None else worth_of(there),
     )
 
 
@@ -87,8 +112,10 @@ def _rates_of(
     import numpy as np
 
     classes = len(outcomes.names)
-    table = np.bincount(grouping.codes * classes + outcomes.codes, minlength=len(grouping.names) * classes)
-    table = table.reshape(-1, classes)
+    shape = len(grouping.names), classes
+    table, weighted = grouping.tally(grouping.codes * classes + outcomes.codes, shape[0] * classes)
+    table = table.reshape(shape)
+    behind = None if weighted is None else weighted.reshaped(shape).over(1)
     groups = count_groups(grouping, name=name, policy=policy)
     chosen = np.array([group.compared for group in groups])
     measures: list[Measure] = []
@@ -98,7 +125,7 @@ def _rates_of(
     for outcome in outcomes.measured:
         successes = table[:, outcomes.names.index(outcome)]
         shown = None if outcomes.positive is not None else outcome
-        rates = Rates("selection_rate", shown, successes, table.sum(axis=1), needs_both_outcomes=True)
+        rates = Rates("selection_rate", shown, successes, table.sum(axis=1), True, behind)
         measures.append(measure_rates(rates, grouping, policy))
         chance = seed_of(seed, name, "selection_rate", outcome)
         disparities += [

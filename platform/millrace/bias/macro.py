@@ -25,8 +25,7 @@ def macro_average(metric: str, rates: Sequence[Rates], rows: np.ndarray) -> Esti
     """
     import numpy as np
 
-    successes = np.stack([one.successes for one in rates])
-    trials = np.stack([one.trials for one in rates])
+    successes, trials = (np.stack([one.sample[side] for one in rates]) for side in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         values = (successes / trials).mean(axis=0)
         centres = (successes + 2) / (trials + 4)

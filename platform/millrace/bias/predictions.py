@@ -18,7 +18,8 @@ from millrace.bias.policy import Policy, shipped_policy
 from millrace.bias.report import BiasReport
 from millrace.bias.significance import adjusted
 from millrace.bias.subgroups import find_worst, search_outcome
-from millrace.bias.table import NO_ATTRIBUTES, check_sensitive
+from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, check_weights
+from millrace.bias.weights import NOT_WEIGHTED, worth_of
 from millrace.contracts.errors import BadInput
 from millrace.pages.filters import visible
 
@@ -43,6 +44,7 @@ def measure_model_bias(
     features: pd.DataFrame | None = None,
     strata: pd.Series[Any] | None = None,
     scores: np.ndarray | pd.Series[Any] | None = None,
+    weights: np.ndarray | None = None,
 ) -> BiasReport:
     """Bias of predictions: rows of `y_true`, `y_pred` and `groups` (the sensitive columns) belong together by position.
 
@@ -50,7 +52,8 @@ def measure_model_bias(
     the selection rate's ratio and equalized odds, and Clarify's metrics of each group. Regression: mean prediction,
     mean error, MAE, RMSE and R² by group. `features` are for Clarify's flip test, `strata` is the column within which
     its conditional disparities compare, `scores` (of the positive value) are for AUC and calibration by group; what
-    they are needed for is reported as not checked, or left out, without them.
+    they are needed for is reported as not checked, or left out, without them. `weights` of the rows (a
+    classification's) make every share and rate a weighted one, and leave out what they cannot be used for.
 
     Raises:
         BadInput: the lengths differ, a sensitive column is not there, a prediction is missing, or a score is no number.
@@ -71,7 +74,9 @@ def measure_model_bias(
     if predicted[present].isna().any():
         raise BadInput("a prediction is missing", field="predictions", remedy="predict every row that has a target")
     kept = groups.loc[:, list(sensitive)].reset_index(drop=True)[present]
-    groupings = {name: group_rows(kept[name], policy=policy) for name in sensitive}
+    check_weights(weights, answers)
+    counted = None if weights is None else weights[present]
+    groupings = {name: group_rows(kept[name], policy=policy, weights=counted) for name in sensitive}
     crossed, left_out = cross_columns(groupings, policy)
     searches: tuple[SubgroupSearch, ...] = ()
     notes = () if sensitive else (NO_ATTRIBUTES,)
@@ -89,6 +94,9 @@ def measure_model_bias(
         both = read_outcomes(words, answers, policy, positive_may_lack=True)
         rows = int(present.sum())
         actual, said = both.codes[:rows], both.codes[rows:]
+        if weights is not None:
+            features = scores = None
+            notes = (*notes, NOT_WEIGHTED)
         columns = None if features is None else numeric_features(features.loc[present])
         ranks = None if scores is None else _numbers(np.asarray(scores)[present])
         favourable = None if both.positive is None else actual == both.names.index(both.positive)
@@ -115,8 +123,9 @@ def measure_model_bias(
             )
             for name, item in (groupings | crossed).items()
         ]
-        searches = search_outcome(groupings, said, both, metric="selection_rate", policy=policy, seed=seed)
-        if groupings:
+        if weights is None:
+            searches = search_outcome(groupings, said, both, metric="selection_rate", policy=policy, seed=seed)
+        if groupings and weights is None:
             searches += (find_worst(groupings, actual == said, metric="accuracy", policy=policy, seed=seed),)
         outcomes, positive, notes = both.measured, both.positive, (*notes, *both.notes)
     tested = adjusted(measured)
@@ -135,6 +144,7 @@ def measure_model_bias(
         crossings=tested[len(groupings) :],
         crossings_left_out=left_out,
         searches=searches,
+        weights=None if counted is None else worth_of(counted),
     )
 
 

@@ -12,6 +12,7 @@ from millrace.bias.policy import better as direction
 from millrace.bias.power import power_of_gap, rows_to_settle, smallest_gap
 from millrace.bias.summaries import summarise
 from millrace.bias.verdicts import judge
+from millrace.bias.weights import Weighted, sample
 from millrace.bias.wording import reason, too_weak
 
 if TYPE_CHECKING:
@@ -34,6 +35,22 @@ class Rates:
     trials: np.ndarray
     needs_both_outcomes: bool = False
     """True for selection rates: a target that hardly varies cannot be judged."""
+    weighted: Weighted | None = None
+    """What stands behind the trials where rows have weights; successes and trials are then sums of weights."""
+
+    @property
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        """Successes and trials that the precision is that of: effective ones where rows have weights."""
+        if self.weighted is None:
+            return self.successes, self.trials
+        return sample(self.successes, self.trials, self.weighted.squares)
+
+    def times(self, factor: float) -> Rates:
+        """The same rates of a sample so many times as large."""
+        weighted = self.weighted
+        if weighted is not None:
+            weighted = replace(weighted, squares=weighted.squares * factor)
+        return replace(self, successes=self.successes * factor, trials=self.trials * factor, weighted=weighted)
 
 
 @dataclass(frozen=True)
@@ -51,7 +68,7 @@ def compared(rates: Rates, grouping: Grouping, policy: Policy) -> np.ndarray:
     """Which groups take part in the comparison: named groups with enough trials."""
     import numpy as np
 
-    chosen: np.ndarray = np.array(grouping.comparable, dtype=bool) & (rates.trials >= policy.minimum_group)
+    chosen: np.ndarray = np.array(grouping.comparable, dtype=bool) & (rates.sample[1] >= policy.minimum_group)
     return chosen
 
 
@@ -59,22 +76,23 @@ def measure_rates(rates: Rates, grouping: Grouping, policy: Policy) -> Measure:
     """The rate of every group with its own Wilson interval; no value where there are no trials."""
     import numpy as np
 
-    low, high = wilson(rates.successes, rates.trials, quantile(policy.confidence))
+    low, high = wilson(*rates.sample, quantile(policy.confidence))
     chosen = compared(rates, grouping, policy)
     known = rates.successes[chosen] / rates.trials[chosen]
     top = float(known.max(initial=0.0)) if rates.metric in {"selection_rate", "scoring_rate"} else 0.0
     values = []
     for index, name in enumerate(grouping.names):
-        trials, successes = int(rates.trials[index]), int(rates.successes[index])
+        trials, successes = rates.trials[index].item(), rates.successes[index].item()
         some = trials > 0
+        plain = rates.weighted is None
         values.append(
             GroupValue(
                 group=name,
                 value=successes / trials if some else None,
                 low=float(low[index]) if some else None,
                 high=float(high[index]) if some else None,
-                rows=trials,
-                count=successes,
+                rows=trials if rates.weighted is None else int(rates.weighted.rows[index]),
+                count=successes if plain else None,
                 compared=bool(chosen[index]),
                 impact_ratio=successes / trials / top if chosen[index] and top > 0 else None,
             )
@@ -96,8 +114,8 @@ def rate_gap(rates: Rates, chosen: np.ndarray, *, kind: Kind, confidence: float)
     where = np.flatnonzero(chosen)
     if len(where) < 2:
         return None
-    successes, trials = rates.successes[where], rates.trials[where]
-    values = successes / trials
+    successes, trials = (side[where] for side in rates.sample)
+    values = rates.successes[where] / rates.trials[where]
     low, high = wilson(successes, trials, quantile(confidence, len(where) * (len(where) - 1) // 2))
     smallest, largest = int(np.argmin(values)), int(np.argmax(values))
     if kind == "difference":
@@ -167,7 +185,8 @@ def rate_power(rates: Rates, chosen: np.ndarray, gap: Gap, *, kind: Kind, line: 
     """What the sample could have found between the two groups that differ most, at the comparison's own confidence."""
     groups = int(chosen.sum())
     z = quantile(policy.confidence, groups * (groups - 1) // 2)
-    trials = int(rates.trials[gap.highest]), int(rates.trials[gap.lowest])
+    worth = rates.sample[1]
+    trials = int(worth[gap.highest]), int(worth[gap.lowest])
     rate = float(rates.successes[chosen].sum() / rates.trials[chosen].sum())
     # from the middle, where a gap is hardest to find
     glaring = power_of_gap(policy.glaring_gap, min(1.0, 0.5 + policy.glaring_gap / 2), trials, z)
@@ -179,11 +198,10 @@ def rate_power(rates: Rates, chosen: np.ndarray, gap: Gap, *, kind: Kind, line: 
     ):
 
         def limits(times: float) -> tuple[float, float] | None:
-            larger = replace(rates, successes=rates.successes * times, trials=rates.trials * times)
-            found = rate_gap(larger, chosen, kind=kind, confidence=policy.confidence)
+            found = rate_gap(rates.times(times), chosen, kind=kind, confidence=policy.confidence)
             return (found.low, found.high) if found else None
 
-        total = int(rates.trials[chosen].sum())
+        total = int(worth[chosen].sum())
         rows = rows_to_settle(limits, line=line, better=direction(f"_{kind}"), rows=total)
     return Power(smallest_gap(rate, trials, z), glaring, rows)
 
@@ -192,9 +210,13 @@ def bootstrap(rates: Rates, chosen: np.ndarray, *, kind: Kind, policy: Policy, s
     """Percentile interval over resamples within each group, drawn as counts; None when a resample has no ratio."""
     import numpy as np
 
-    trials = rates.trials[chosen]
+    # a draw needs whole rows
+    trials = rates.sample[1][chosen].astype(np.int64)
     rng = np.random.default_rng(seed)
-    drawn = rng.binomial(trials, rates.successes[chosen] / trials, size=(policy.bootstraps, len(trials))) / trials
+    drawn = (
+        rng.binomial(trials, rates.successes[chosen] / rates.trials[chosen], size=(policy.bootstraps, len(trials)))
+        / trials
+    )
     smallest, largest = drawn.min(axis=1), drawn.max(axis=1)
     if kind == "ratio" and not largest.all():
         return None
@@ -208,8 +230,8 @@ def _shortage(rates: Rates, chosen: np.ndarray, policy: Policy) -> str | None:
     if chosen.sum() < 2:
         return f"Fewer than two groups have {policy.minimum_group} rows or more to compare."
     if rates.needs_both_outcomes:
-        successes = int(rates.successes[chosen].sum())
-        failures = int(rates.trials[chosen].sum()) - successes
+        hits, trials = (side[chosen].sum() for side in rates.sample)
+        successes, failures = int(hits), int(trials - hits)
         if min(successes, failures) < policy.minimum_outcomes:
             return (
                 f"Only {min(successes, failures)} rows have the rarer outcome; "

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from millrace.bias.catalogue import CATALOGUE
-from millrace.bias.figures import AttributeReport, SubgroupSearch
+from millrace.bias.figures import AttributeReport, RowWeights, SubgroupSearch
 from millrace.bias.measures import DISTANCE_FORMULAS, MEASURES
 from millrace.bias.parts import Part
 from millrace.bias.policy import Policy
@@ -47,6 +47,8 @@ class BiasReport:
     searches: tuple[SubgroupSearch, ...] = ()
     parts: tuple[Part, ...] = ()
     """Findings of other modules."""
+    weights: RowWeights | None = None
+    """None where all rows count alike."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -97,6 +99,7 @@ class BiasReport:
             "outcomes": list(self.outcomes),
             "rows": self.rows,
             "rows_without_target": self.rows_without_target,
+            "weights": None if self.weights is None else plain(asdict(self.weights)),
             "verdict": self.verdict,
             "holds_back": self.holds_back,
             "verdicts": self.verdicts,

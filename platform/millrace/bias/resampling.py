@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millrace.bias.weights import effective
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -15,18 +17,40 @@ UNDEFINED_LIMIT = 0.05
 """Share of resamples without a value above which there is no interval: the figure often cannot be computed."""
 
 
-def resample(counts: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
-    """Resampled counts, shape (draws, groups, …), of counts of shape (groups, …); each group keeps its rows."""
+def resample(counts: np.ndarray, *, draws: int, seed: int, squares: np.ndarray | None = None) -> np.ndarray:
+    """Resampled counts, shape (draws, groups, …), of counts of shape (groups, …); each group keeps its rows.
+
+    Where counts are sums of weights, `squares` are those of the squared weights by group: as many effective rows are
+    drawn, and every draw has the group's weight.
+    """
     import numpy as np
 
     groups = counts.shape[0]
-    flat = counts.reshape(groups, int(np.prod(counts.shape[1:]))).astype(np.int64)
+    flat = counts.reshape(groups, int(np.prod(counts.shape[1:])))
+    if squares is not None:
+        return _weighted(flat, squares, draws, seed).reshape(draws, *counts.shape)
+    flat = flat.astype(np.int64)
     rows = flat.sum(axis=1)
     weights = flat / np.maximum(rows, 1)[:, None]
     # a group without rows draws nothing, but its weights must still sum to one
     weights[rows == 0, 0] = 1.0
     drawn = np.random.default_rng(seed).multinomial(rows, weights, size=(draws, groups))
     return drawn.reshape(draws, *counts.shape)
+
+
+def _weighted(flat: np.ndarray, squares: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    import numpy as np
+
+    total = flat.sum(axis=1)
+    # a draw needs whole rows, and one row at least
+    rows = np.maximum(effective(total, squares).astype(np.int64), 1)
+    shares = np.divide(flat, total[:, None], out=np.zeros(flat.shape), where=total[:, None] > 0)
+    shares[total == 0, 0] = 1.0
+    # rounding must not carry a sum above one
+    shares /= shares.sum(axis=1, keepdims=True)
+    drawn = np.random.default_rng(seed).multinomial(rows, shares, size=(draws, len(flat)))
+    found: np.ndarray = drawn * (total / rows)[:, None]
+    return found
 
 
 def percentiles(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:

@@ -26,9 +26,13 @@ SMALLEST_EXPECTED = 5.0
 
 def rate_significance(rates: Rates, chosen: np.ndarray, *, permutations: int, seed: int) -> Significance:
     """The tests that a rate is the same in all chosen groups; no p-value where there is nothing to vary."""
-    successes, trials = rates.successes[chosen], rates.trials[chosen]
+    successes, trials = (side[chosen] for side in rates.sample)
     if len(trials) < 2 or not 0 < successes.sum() < trials.sum():
         return Significance(rates.metric, rates.outcome, "none", None, None, None)
+    if rates.weighted is not None:
+        # exact tests and permutations need rows that are alike
+        test, p = _g(successes, trials)
+        return Significance(rates.metric, rates.outcome, test, p, z_test_p(successes, trials), None)
     permuted = permutation_p(successes, trials, permutations=permutations, seed=seed)
     test, p = _exact_or_g(successes, trials)
     if p is None:
@@ -127,9 +131,17 @@ def _exact_or_g(successes: np.ndarray, trials: np.ndarray) -> tuple[TestName, fl
     import numpy as np
     from scipy import stats
 
-    table = np.stack([successes, trials - successes], axis=1)
     if len(trials) == 2:
+        table = np.stack([successes, trials - successes], axis=1)
         return "Fisher exact", float(stats.fisher_exact(table).pvalue)
+    return _g(successes, trials)
+
+
+def _g(successes: np.ndarray, trials: np.ndarray) -> tuple[TestName, float | None]:
+    import numpy as np
+    from scipy import stats
+
+    table = np.stack([successes, trials - successes], axis=1)
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
     if expected.min() < SMALLEST_EXPECTED:
         return "none", None

@@ -41,6 +41,20 @@ def check_sensitive(frame: pd.DataFrame, answers: Answers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(answers.sensitive))
 
 
+def check_weights(weights: np.ndarray | None, answers: Answers) -> None:
+    """Nothing, when rows have no weights, or weights that can be used.
+
+    Raises:
+        BadInput: the target is a number.
+    """
+    if weights is not None and answers.task_type == "regression":
+        raise BadInput(
+            "rows with weights are measured for a classification only",
+            field="weights",
+            remedy="leave --weights away, or give whole numbers of people",
+        )
+
+
 def require_column(frame: pd.DataFrame, name: str, *, field: str) -> pd.Series[Any]:
     """The column of that name.
 
@@ -69,13 +83,14 @@ def strata_codes(frame: pd.DataFrame, name: str, policy: Policy) -> np.ndarray:
 
 def count_groups(grouping: Grouping, *, name: str, policy: Policy) -> tuple[Group, ...]:
     """Every group of the column with its rows, its share beside the reference population's, and why not compared."""
-    total = max(1, len(grouping.codes))
     reference = policy.reference.get(name, {})
     groups = []
-    for group, remark, rows in zip(grouping.names, grouping.remarks, grouping.rows.tolist(), strict=True):
-        if not remark and rows < policy.minimum_group:
-            remark = f"not compared: fewer than {policy.minimum_group} rows"
-        share, other = rows / total, reference.get(group)
+    figures = zip(grouping.rows.tolist(), grouping.shares.tolist(), grouping.worth.tolist(), strict=True)
+    for group, remark, (rows, share, worth) in zip(grouping.names, grouping.remarks, figures, strict=True):
+        if not remark and worth < policy.minimum_group:
+            what = "rows" if grouping.weights is None else "effective rows"
+            remark = f"not compared: fewer than {policy.minimum_group} {what}"
+        other = reference.get(group)
         gap = None if other is None else share - other
         groups.append(Group(group, rows, share, not remark, remark, other, gap))
     return tuple(groups)

@@ -44,7 +44,10 @@ def bias(
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Column with how many people a row stands for, in whole numbers.", rich_help_panel=_WHAT),
+        typer.Option(
+            help="Column with how many people a row stands for (whole numbers), or with a weight of each row.",
+            rich_help_panel=_WHAT,
+        ),
     ] = None,
     predictions: Annotated[
         str | None, typer.Option(help="Column with a model's predictions of the target.", rich_help_panel=_MODEL)

@@ -14,6 +14,7 @@ from millrace.cli.bias_mitigation import (
     summary,
     tell_mitigation,
 )
+from millrace.cli.bias_weights import read_weighted
 from millrace.cli.output import DONE, STAGE_FAILED, console, emit
 from millrace.cli.words import names
 from millrace.contracts.canonical import sha256_file
@@ -22,6 +23,7 @@ from millrace.contracts.stages import TaskType
 from millrace.contracts.task import Answers
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from millrace.bias.mitigation.report import MitigationReport
@@ -63,7 +65,6 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     Raises:
         BadInput: the file, a column or the policy cannot be used; names the option and the remedy.
     """
-    from millrace.bias.counts import expand_counts
     from millrace.bias.origin import whole_document
     from millrace.bias.policy import find_policy
 
@@ -76,12 +77,9 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         )
     check_mitigation(options)
     frame, profile = _read(options.file)
-    notes: tuple[str, ...] = ()
-    if options.weights is not None:
-        frame, note = expand_counts(frame, options.weights)
-        notes = (note,)
+    frame, weights, notes = read_weighted(options, frame)
     answers, proposed = find_answers(options, frame, profile)
-    report = _report(options, frame, answers, policy)
+    report = _report(options, frame, answers, policy, weights)
     report = replace(report, notes=(*report.notes, *notes))
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
@@ -146,13 +144,21 @@ def _read(file: Path) -> "tuple[pd.DataFrame, Profile]":
         return read_parquet(prepared.table), prepared.profile
 
 
-def _report(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, policy: "Policy") -> "BiasReport":
+def _report(
+    options: BiasOptions,
+    frame: "pd.DataFrame",
+    answers: Answers,
+    policy: "Policy",
+    weights: "np.ndarray[Any, Any] | None",
+) -> "BiasReport":
     from millrace.bias.label import measure_label_bias
     from millrace.bias.predictions import measure_model_bias
     from millrace.bias.table import require_column
 
     if options.predictions is None:
-        return measure_label_bias(frame, answers=answers, seed=options.seed, policy=policy, strata=options.strata)
+        return measure_label_bias(
+            frame, answers=answers, seed=options.seed, policy=policy, strata=options.strata, weights=weights
+        )
     predicted = require_column(frame, options.predictions, field="predictions")
     given = {options.target, options.predictions, options.score}
     return measure_model_bias(
@@ -165,6 +171,7 @@ def _report(options: BiasOptions, frame: "pd.DataFrame", answers: Answers, polic
         features=frame[[name for name in frame if name not in given and name not in answers.sensitive]],
         strata=None if options.strata is None else require_column(frame, options.strata, field="strata"),
         scores=None if options.score is None else require_column(frame, options.score, field="score"),
+        weights=weights,
     )
 
 

@@ -20,6 +20,7 @@ from sklearn import metrics
 
 from millrace.bias.groups import Grouping
 from millrace.bias.policy import shipped_policy
+from millrace.bias.rates import Rates
 
 Module = Any
 Check = Callable[[Module], bool]
@@ -53,7 +54,8 @@ def _rates(module: Module) -> bool:
         "false_positive_rate": lambda rows: 1 - metrics.recall_score(~TRUTH[rows], ~SAID[rows]),
         "precision": lambda rows: metrics.precision_score(TRUTH[rows], SAID[rows]),
     }
-    found = {name: np.divide(*cells.rate(name)) for name in wanted}
+    rates = {name: cells.rate(name) for name in wanted}
+    found = {name: np.divide(one.successes, one.trials) for name, one in rates.items()}
     return all(_close(found[name], _by_group(measure)) for name, measure in wanted.items())
 
 
@@ -244,13 +246,20 @@ def _abroca(module: Module) -> bool:
 
 def _macro(module: Module) -> bool:
     parts = [
-        types.SimpleNamespace(successes=np.array([30]), trials=np.array([40])),
-        types.SimpleNamespace(successes=np.array([10]), trials=np.array([50])),
+        Rates("precision", None, np.array([30]), np.array([40])),
+        Rates("precision", None, np.array([10]), np.array([50])),
     ]
     found = module.macro_average("macro", parts, np.array([90]))
     centres = np.array([32 / 44, 12 / 54])
     error = np.sqrt((centres * (1 - centres) / [40, 50]).sum()) / 2
     return _close([found.values[0], found.errors[0]], [(0.75 + 0.2) / 2, error])
+
+
+def _weights(module: Module) -> bool:
+    """Three rows of weight 2 and one of weight 6: 12² / 48 effective rows, of which those of the rate's share."""
+    hits, trials, squares = np.array([6.0, 0.0]), np.array([12.0, 0.0]), np.array([48.0, 0.0])
+    found = module.sample(hits, trials, squares)
+    return _close(module.effective(trials, squares), [3, 0]) and _close(found, [[1.5, 0], [3, 0]])
 
 
 def _distances(module: Module) -> bool:
@@ -345,6 +354,7 @@ CHECKS: dict[str, tuple[str, Check]] = {
     "rates of cells": ("confusion", _rates),
     "equalized odds": ("confusion", _equalized),
     "gap": ("rates", _gap),
+    "weights": ("weights", _weights),
     "impact ratio": ("rates", _impact),
     "wilson": ("intervals", _wilson),
     "newcombe": ("intervals", _newcombe),
@@ -367,6 +377,13 @@ CHECKS: dict[str, tuple[str, Check]] = {
     "scoring rate": ("scoring_rates", _scoring),
 }
 MUTANTS: dict[str, tuple[str, str, str]] = {
+    "effective rows without the square": ("weights", "np.divide(total**2, squares", "np.divide(total, squares"),
+    "effective rows are the sum of weights": (
+        "weights",
+        "np.divide(total**2, squares",
+        "np.divide(total * squares, squares",
+    ),
+    "effective successes of all trials": ("weights", "return share * rows, rows", "return share * trials, rows"),
     "accuracy counts errors": (
         "rates of cells",
         "(every, self.truth == self.predicted)",

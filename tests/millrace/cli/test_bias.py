@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -179,9 +180,31 @@ def test_a_table_of_counts_is_measured_as_the_people_it_stands_for(
     assert document["rows"] == 800
     assert [one["value"] for one in document["verdicts"] if one["metric"] == "selection_rate_ratio"] == [0.6]
     assert any("4 rows stand for 800 people" in note for note in document["notes"])
+    assert document["weights"] is None
     counts.write_text(counts.read_text().replace("280", "-280"), encoding="utf-8")
     refused = millrace("bias", str(counts), *call, "--weights", "n")
     assert (refused.code, refused.last["field"]) == (2, "weights")
+
+
+def test_weights_with_fractions_are_measured_as_weights(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "loans.csv", 600)
+    frame = pd.read_csv(file)
+    frame["w"] = np.where(frame.sex == "female", 0.4, 1.7)
+    frame.to_csv(file, index=False)
+    call = ("bias", str(file), "--target", "approved", "--sensitive", "sex", "--weights", "w", "--json")
+    ran = millrace(*call)
+    assert ran.code == 0, ran.out
+    document = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))
+    assert document["input"]["weights"] == "w"
+    assert document["weights"]["effective_rows"] == pytest.approx(frame.w.sum() ** 2 / (frame.w**2).sum())
+    shares = {one["name"]: one["share"] for one in document["attributes"][0]["groups"]}
+    assert shares["female"] == pytest.approx(frame.w[frame.sex == "female"].sum() / frame.w.sum())
+    assert any("600 rows are worth" in note for note in document["notes"])
+    # the table of Local Law 144 counts people
+    assert "impact_ratios" not in ran.last
+    for option, field in (("--shift", "shift"), ("--proxies", "proxies"), ("--mitigate=reweighing", "mitigate")):
+        refused = millrace(*call, option)
+        assert (refused.code, refused.last["field"]) == (2, field)
 
 
 def test_the_verdicts_after_a_shift_are_told_when_asked(millrace: Callable[..., Any], scored: Path) -> None:
