@@ -1,18 +1,12 @@
 """The live page on a real server, a real broker and in a real browser."""
 
-import base64
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import time
 import uuid
 
 import httpx
 import pytest
 from confluent_kafka import Producer
-from websockets.sync.client import connect
 
 from millrace.kafka.topics import create_topics
 
@@ -99,61 +93,19 @@ def test_the_status_is_told_with_lag_and_state(stream):
     assert (told["stream"], told["wanted"], told["lag_records"]) == ("score_events", 0, 0)
 
 
-class Browser:
-    """A page in Chromium, spoken to by its DevTools protocol: `--dump-dom` does not wait for a stream's events."""
-
-    def __init__(self, chromium, folder, url):
-        self._process = subprocess.Popen(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}",
-             "--remote-debugging-port=0", "--window-size=1000,1500", url],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        port, deadline = folder / "DevToolsActivePort", time.monotonic() + 20
-        while not (port.exists() and "\n" in port.read_text()):
-            assert time.monotonic() < deadline, "Chromium did not start"
-            time.sleep(0.05)
-        pages = httpx.get(f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json", timeout=10).json()
-        address = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
-        self._held = contextlib.ExitStack()
-        self._socket = self._held.enter_context(connect(address, max_size=None))
-        self._number = 0
-
-    def call(self, method, **parameters):
-        self._number += 1
-        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
-        while True:
-            answer = json.loads(self._socket.recv(10))
-            if answer.get("id") == self._number:
-                return answer["result"]
-
-    def value(self, expression):
-        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
-
-    def picture(self):
-        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
-
-    def close(self):
-        self._held.close()
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
-
-
 @pytest.mark.broker
 @pytest.mark.chromium
-def test_the_page_shows_what_was_scored_and_runs_no_script_of_a_message(stream, chromium, tmp_path):
+def test_the_page_shows_what_was_scored_and_runs_no_script_of_a_message(stream, browse):
     api, put = stream
     put(60)
     put(3, HOSTILE, start=60)
-    browser = Browser(chromium, tmp_path, f"{api.url}/ui/streams")
-    try:
-        deadline = time.monotonic() + 20
-        while browser.value("document.getElementById('total').textContent") != "63":
-            assert time.monotonic() < deadline, browser.value("document.body.innerText")
-            time.sleep(0.1)
-        page = browser.value("document.documentElement.outerHTML")
-        assert browser.picture().startswith(b"\x89PNG")
-    finally:
-        browser.close()
+    browser = browse(f"{api.url}/ui/streams")
+    deadline = time.monotonic() + 20
+    while browser.value("document.getElementById('total').textContent") != "63":
+        assert time.monotonic() < deadline, browser.value("document.body.innerText")
+        time.sleep(0.1)
+    page = browser.value("document.documentElement.outerHTML")
+    assert browser.picture().startswith(b"\x89PNG")
     assert "positive 21" in page
     assert "negative 21" in page
     assert page.count("<rect") >= 8
