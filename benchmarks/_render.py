@@ -31,6 +31,8 @@ WHAT = {
     "llm": "documents through a language model, beyond the model's own time; so many requests at once",
     "kill_table": "kill -9 of a part while a pipeline runs",
     "bias": "bias report on label and predictions, three columns with crossings, against a part of it by fairlearn",
+    "mitigation": "gap in the bundled loans' selection rates by sex before and after each mitigation, against AIF360 "
+    "(reweighing) and fairlearn (the others)",
     "lineage_verify": "`millrace lineage verify`, two artifacts a statement",
 }
 _UNITS = (("_mb_per_second", " MB/s"), ("_per_second", "/s"), ("_seconds", " s"), ("_mb", " MB"), ("_gb", " GB"),

@@ -45,6 +45,21 @@ def test_under_the_weights_group_and_label_are_independent(data: st.DataObject) 
         np.testing.assert_allclose(weights(group, label), each[group, label])
 
 
+# its import looks for half a dozen packages that it can do without
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("groups", [2, 5])
+def test_weights_are_those_of_aif360(groups: int) -> None:
+    from aif360.sklearn.preprocessing import Reweighing
+
+    rng = np.random.default_rng(groups)
+    group = rng.integers(0, groups, 2_000)
+    label = (rng.random(2_000) < 0.3 + 0.1 * group).astype(int)
+    place = pd.Index(group, name="group")
+    table, target = pd.DataFrame({"x": 0.0}, index=place), pd.Series(label, index=place, name="label")
+    _, theirs = Reweighing(prot_attr="group").fit_transform(table, target)
+    np.testing.assert_allclose(weights(group, label), theirs, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("sensitive", [(1,), (0, 3)])
 def test_the_correlation_remover_equals_fairlearns_but_for_a_constant(sensitive: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
