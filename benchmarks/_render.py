@@ -26,6 +26,7 @@ WHAT = {
     "upload": "upload of a large CSV",
     "relay": "outbox relay to Kafka",
     "streaming": "exactly-once loop against a bare consume-produce loop, no-op step",
+    "overload": "a stream that is sent ten times what it can do",
     "sinks": "scored events through the CSV and the Parquet sink at once",
     "text_models": "a classifier of DistilBERT's size: eight bits, batches of like length, against torch as it comes",
     "llm": "documents through a language model, beyond the model's own time; so many requests at once",

@@ -71,6 +71,9 @@ def consumer_config(settings: Settings, *, group: str, **extra: str | int | floa
         "session.timeout.ms": 10_000,
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 50,
+        # once its queue is full the client waits so long before it fetches again: with the default of 1,000 a fast
+        # reader empties the queue of 100,000 messages in half of the time, and idles for the other half
+        "fetch.queue.backoff.ms": 10,
         "topic.metadata.refresh.interval.ms": 10_000,
         **_dotted(extra),
     }

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from millrace.contracts.errors import CannotReach, MillraceError
@@ -20,9 +21,6 @@ TRANSACTION_TIMEOUT_MS = 10_000
 """After this the broker aborts a transaction whose process is gone; readers of the outputs wait for it that long."""
 _CALL_SECONDS = 2.0
 """Longest single call to the broker; a stop is noticed in between."""
-_SERVE_EVERY = 1_000
-"""Outputs between two looks at delivery reports."""
-
 _log = logging.getLogger(__name__)
 
 OnStep = Callable[[Step], None]
@@ -56,7 +54,14 @@ class Committer(Protocol):
 
 
 class _Sender:
-    """A producer, the failures of its deliveries, and its errors told apart."""
+    """A producer, the failures of its deliveries, and its errors told apart.
+
+    A delivery report takes the interpreter's lock once a message, which costs more than the message itself: they are
+    asked for only where `_watched` says so.
+    """
+
+    _watched: bool
+    """Whether `_failed` is wanted for the next batch."""
 
     def __init__(
         self, settings: Settings, options: StreamOptions, *, on_step: OnStep, **extra: str | int | float
@@ -71,8 +76,7 @@ class _Sender:
         config: ClientConfig = producer_config(
             settings, linger_ms=5, retry_backoff_max_ms=100, compression_type=options.compression, **extra
         )
-        callbacks: dict[str, Any] = {"on_delivery": self._delivered, "delivery.report.only.error": True}
-        self._config = {**config, **callbacks}
+        self._config = {**config, "delivery.report.only.error": True}
         self._producer: Producer = Producer(self._config)
 
     def _delivered(self, problem: "KafkaError | None", _: Any) -> None:
@@ -82,8 +86,11 @@ class _Sender:
     def _send(self, outputs: Sequence[Output], until: float) -> None:
         from confluent_kafka import KafkaException
 
-        produce, poll = self._producer.produce, self._producer.poll
-        for number, (topic, value, key, headers) in enumerate(outputs):
+        self._failed = None
+        produce = self._producer.produce
+        if self._watched:
+            produce = partial(produce, on_delivery=self._delivered)
+        for topic, value, key, headers in outputs:
             while True:
                 try:
                     if headers:
@@ -92,12 +99,10 @@ class _Sender:
                         produce(topic, value, key)
                     break
                 except BufferError:
-                    poll(0.05)
+                    self._producer.poll(0.05)
                     self._in_time(until, "the broker takes no messages")
                 except KafkaException as error:
                     self._judge(error.args[0])
-            if number % _SERVE_EVERY == 0:
-                poll(0)
 
     def _call(self, what: str, call: Callable[[float], Any], until: float) -> None:
         from confluent_kafka import KafkaException
@@ -135,7 +140,13 @@ class _Sender:
 
 
 class Transactions(_Sender):
-    """Exactly once: outputs and offsets are seen together or not at all."""
+    """Exactly once: outputs and offsets are seen together or not at all.
+
+    A commit fails when a message of the transaction was not delivered. Which one and why is asked for when the batch
+    is sent again.
+    """
+
+    _watched = False
 
     def __init__(self, settings: Settings, options: StreamOptions, *, on_step: OnStep) -> None:
         super().__init__(
@@ -156,9 +167,16 @@ class Transactions(_Sender):
 
     def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
         """Outputs and offsets in one transaction."""
+        try:
+            self._send_whole(outputs, ends, group, until)
+        except MustAbort:
+            self._watched = True
+            raise
+        self._watched = False
+
+    def _send_whole(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
         from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-        self._failed = None
         self._call("no transaction could begin", lambda _: self._producer.begin_transaction(), until)
         self._send(outputs, until)
         self._on_step(Step.PRODUCED)
@@ -205,12 +223,13 @@ class Transactions(_Sender):
 class AtLeastOnce(_Sender):
     """Outputs are acknowledged, then the offsets committed: a crash in between sends the batch again."""
 
+    _watched = True
+
     def open(self, until: float) -> None:
         """Nothing is to be made ready."""
 
     def send(self, outputs: Sequence[Output], ends: Mapping[Place, int], group: object, until: float) -> None:
         """Outputs alone."""
-        self._failed = None
         self._send(outputs, until)
         self._on_step(Step.PRODUCED)
         while self._producer.flush(0.5):

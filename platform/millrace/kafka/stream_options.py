@@ -33,7 +33,7 @@ class StreamOptions:
     """Of the outputs, by batch."""
     interval: float = 0.1
     """Longest time that records are gathered for one transaction; what readers wait for at most, beside the step."""
-    batch_records: int = 10_000
+    batch_records: int = 20_000
     """Most records of a transaction. Three times as many may be in flight; below it, reading goes on after a pause."""
     batch_bytes: int = 32 << 20
     """Most bytes of payload of a transaction, as far as single messages allow; bounds the memory."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-BUDGET_TOKENS = 1_024
-"""Padded tokens of a batch; on two cores larger ones are no faster, and a batch is what a single text waits for."""
+BUDGET_TOKENS = 256
+"""Padded tokens of a batch. Larger ones are no faster, pad more, and leave threads without work when texts are few."""
 MOST_ROWS = 128
 
 

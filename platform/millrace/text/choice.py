@@ -9,7 +9,7 @@ from millrace.contracts.canonical import sha256_file
 from millrace.contracts.scoring import Score
 from millrace.text.candidates import Candidate, candidate, only_candidate, timed
 from millrace.text.classifier import TextClassifier
-from millrace.text.forms import FORMS, Form, export, forward_of
+from millrace.text.forms import FORMS, Form, batches_at_once, export, forward_of
 from millrace.text.golden import GOLDEN
 from millrace.text.vader import NAME as VADER
 from millrace.text.vader import VaderScorer, lexicon_paths
@@ -33,7 +33,9 @@ def choose(source: str, *, cache: Path, threads: int | None = None, offline: boo
     found: dict[Form, Candidate] = {}
     for form in FORMS:
         forward = forward_of(form, folder, files, threads=threads)
-        scorer = TextClassifier(folder, forward, name=source, version=_version(digest, form))
+        scorer = TextClassifier(
+            folder, forward, name=source, version=_version(digest, form), at_once=batches_at_once(form, threads=threads)
+        )
         scores, speed = timed(scorer)
         reference = reference or scores
         found[form] = candidate(form, scores, speed, reference=reference)

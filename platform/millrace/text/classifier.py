@@ -1,6 +1,7 @@
 """Any sequence classifier as a scorer: texts in, a label with its probability out."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ class TextClassifier:
 
     kind: ScoreKind = "probability"
 
-    def __init__(self, folder: Path, forward: Forward, *, name: str, version: str, budget: int = BUDGET_TOKENS) -> None:
+    def __init__(
+        self, folder: Path, forward: Forward, *, name: str, version: str, budget: int = BUDGET_TOKENS, at_once: int = 1
+    ) -> None:
         from transformers import AutoConfig, AutoTokenizer
 
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -26,6 +29,7 @@ class TextClassifier:
         self._padding = self._tokenizer.pad_token_id or 0
         self._forward = forward
         self._budget = budget
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="batch")
         self.name = name
         self.version = version
 
@@ -35,8 +39,11 @@ class TextClassifier:
             return []
         rows = self._tokenizer(list(texts), truncation=True, max_length=self._most)["input_ids"]
         scores: list[Score | None] = [None] * len(texts)
-        for batch in plan_batches([len(row) for row in rows], budget=self._budget):
-            for at, found in zip(batch, self._probabilities([rows[at] for at in batch]), strict=True):
+        # the longest first: what is left for the end is short, and no thread waits long for the other
+        batches = plan_batches([len(row) for row in rows], budget=self._budget)[::-1]
+        done = self._pool.map(lambda batch: self._probabilities([rows[at] for at in batch]), batches)
+        for batch, given in zip(batches, done, strict=True):
+            for at, found in zip(batch, given, strict=True):
                 best = int(found.argmax())
                 labels = dict(zip(self.labels, map(float, found), strict=True))
                 scores[at] = Score(self.labels[best], float(found[best]), labels)

@@ -16,6 +16,7 @@ REFERENCE: Form = "torch-fp32"
 Forward = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], "np.ndarray[Any, Any]"]
 """Token ids and mask, int64 of shape (rows, tokens), to logits of shape (rows, labels)."""
 _OPSET = 17
+_GPU = "CUDAExecutionProvider"
 
 
 def export(folder: Path, target: Path) -> dict[str, Path]:
@@ -29,9 +30,26 @@ def export(folder: Path, target: Path) -> dict[str, Path]:
     return {"onnx-fp32": plain, "onnx-int8": small}
 
 
+def batches_at_once(form: Form, *, threads: int) -> int:
+    """How many batches the form runs beside each other, so that all threads have work.
+
+    On a CPU, batches of one thread each need not wait for each other within every operation: a tenth faster on two
+    cores than both threads on one batch.
+    """
+    return 1 if form == REFERENCE or _on_gpu() else threads
+
+
 def forward_of(form: Form, folder: Path, files: dict[str, Path], *, threads: int) -> Forward:
-    """The model in that form, ready to run on so many threads; on a GPU where onnxruntime has one."""
-    return _torch(folder, threads) if form == REFERENCE else _onnx(files[form], threads)
+    """The model in that form, ready to run with so many threads in all; on a GPU where onnxruntime has one."""
+    if form == REFERENCE:
+        return _torch(folder, threads)
+    return _onnx(files[form], threads // batches_at_once(form, threads=threads))
+
+
+def _on_gpu() -> bool:
+    import onnxruntime as ort
+
+    return _GPU in ort.get_available_providers()
 
 
 def _to_onnx(folder: Path, target: Path) -> None:
@@ -114,6 +132,6 @@ def _onnx(path: Path, threads: int) -> Forward:
     # a thread that spins between two batches takes the consumer's core
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     there = ort.get_available_providers()
-    wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
+    wanted = [name for name in (_GPU, "CPUExecutionProvider") if name in there]
     session = ort.InferenceSession(str(path), options, providers=wanted)
     return lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0]

@@ -9,7 +9,7 @@ from millrace.contracts.scoring import Scorer
 from millrace.settings import Settings
 from millrace.text.classifier import TextClassifier
 from millrace.text.fetching import fetched
-from millrace.text.forms import export, forward_of
+from millrace.text.forms import batches_at_once, export, forward_of
 from millrace.text.registered import KIND as REGISTERED
 from millrace.text.stored import pinned_vader, registered_in, scorer_in, unknown_kind
 from millrace.text.vader import NAME as VADER
@@ -48,4 +48,5 @@ def _local(pinned: Mapping[str, Any]) -> Scorer:
             export(folder, path.parent)
         require_same(str(path), sha256_file(path), pinned["onnx_sha256"])
     forward = forward_of(pinned["form"], folder, files, threads=pinned["threads"])
-    return TextClassifier(folder, forward, name=pinned["source"], version=pinned["version"])
+    at_once = batches_at_once(pinned["form"], threads=pinned["threads"])
+    return TextClassifier(folder, forward, name=pinned["source"], version=pinned["version"], at_once=at_once)

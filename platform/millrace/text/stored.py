@@ -9,7 +9,7 @@ from typing import Any
 from millrace.contracts.errors import BadInput
 from millrace.contracts.scoring import Scorer
 from millrace.text.classifier import TextClassifier
-from millrace.text.forms import REFERENCE, forward_of
+from millrace.text.forms import REFERENCE, batches_at_once, forward_of
 from millrace.text.registered import KIND as REGISTERED
 from millrace.text.registered import RegisteredScorer
 from millrace.text.vader import NAME as VADER
@@ -59,10 +59,10 @@ def scorer_in(folder: Path) -> Scorer:
         return registered_in(folder / _MODEL, choice)
     if choice["kind"] != "transformer":
         raise unknown_kind(choice)
-    forward = forward_of(
-        choice["form"], folder / _FILES, {choice["form"]: folder / _ONNX}, threads=int(choice["threads"])
-    )
-    return TextClassifier(folder / _FILES, forward, name=choice["source"], version=choice["version"])
+    form, threads = choice["form"], int(choice["threads"])
+    forward = forward_of(form, folder / _FILES, {form: folder / _ONNX}, threads=threads)
+    at_once = batches_at_once(form, threads=threads)
+    return TextClassifier(folder / _FILES, forward, name=choice["source"], version=choice["version"], at_once=at_once)
 
 
 def pinned_vader(choice: Mapping[str, Any]) -> VaderScorer:

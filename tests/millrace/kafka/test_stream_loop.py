@@ -6,9 +6,10 @@ import time
 import uuid
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from millrace.contracts.errors import BadInput, CannotReach
-from millrace.kafka.clients import consumer_config
+from millrace.kafka.clients import admin_config, consumer_config
 from millrace.kafka.processor import Output
 from millrace.kafka.stream_errors import TooManyDeadLetters
 from millrace.kafka.stream_loop import StreamLoop
@@ -152,6 +153,24 @@ def test_an_unexpected_error_ends_the_loop_and_commits_nothing_of_the_batch(
         make_loop(topic, Copy(out, lambda record: 1 // 0), group="broken").run(timeout=30)
     assert read(out) == []
     assert make_loop(topic, Copy(out), group="broken").run(count=10, timeout=30).records == 10
+
+
+def test_outputs_that_their_topic_does_not_take_end_the_loop_and_the_broker_s_reason_is_told(
+    broker_settings, make_topic, fill, read, make_loop
+):
+    topic, out = make_topic(), f"small-{uuid.uuid4().hex[:8]}"
+    admin = AdminClient(admin_config(broker_settings))
+    admin.create_topics([NewTopic(out, 1, 1, config={"max.message.bytes": "1000"})])[out].result(20)
+    fill(broker_settings, topic, 10)
+
+    class Long(Copy):
+        def process(self, batch):
+            return [(Output(out, b"x" * 2_000, record.key),) for record in batch]
+
+    # the commit says only that something was not delivered: the reason is asked for when the batch is sent again
+    with pytest.raises(CannotReach, match=r"cannot commit.*(?i:too large)"):
+        make_loop(topic, Long(out)).run(timeout=60)
+    assert read(out) == []
 
 
 def test_a_step_that_does_not_end_does_not_hold_up_the_stop(broker_settings, make_topic, fill, read, make_loop):
