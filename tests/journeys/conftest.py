@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+import definitions
 
 PORTS = (
     "MILLRACE_API_PORT",
@@ -39,9 +42,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Platform:
-    """A running platform and the ways in."""
+    """A running platform and the ways in. It runs from a copy of the code in `code`, which a test may change."""
 
     home: Path
+    code: Path
     environment: dict[str, str]
     api: httpx.Client
     dagster_url: str
@@ -51,7 +55,8 @@ class Platform:
         """Runs `millrace …` as a user would."""
         done = subprocess.run(
             [sys.executable, "-m", "millrace.cli.main", *words],
-            env=self.environment, capture_output=True, text=True, timeout=seconds, check=False, input=text,
+            env=self.environment, cwd=self.code, capture_output=True, text=True, timeout=seconds, check=False,
+            input=text,
         )  # fmt: skip
         return Told(done.returncode, done.stdout, done.stderr)
 
@@ -120,20 +125,27 @@ def waits() -> Callable[..., None]:
 @pytest.fixture(scope="session")
 def platform(broker: str, tmp_path_factory: pytest.TempPathFactory, make_settings: Any) -> Iterator[Platform]:
     """The platform, up. `broker` is asked for so that a machine without Java skips by that name."""
-    home = tmp_path_factory.mktemp("platform")
+    home, code = tmp_path_factory.mktemp("platform"), _copy_of_the_code(tmp_path_factory.mktemp("code"))
     # free, and out of the range of outgoing connections
     chosen = make_settings(home)
     ports = {name: getattr(chosen, name.removeprefix("MILLRACE_").lower()) for name in PORTS}
     environment = {
         **{
-            name: value for name, value in os.environ.items() if not name.startswith(("MILLRACE_", "KAFKA_", "DAGSTER"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MILLRACE_", "KAFKA_", "DAGSTER", "LLM_"))
         },
         "MILLRACE_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join((str(code / "platform"), str(code))),
+        # a model's server is a test's own, on this port
+        "LLM_URL": f"http://127.0.0.1:{chosen.llm_port}",
+        "LLM_TIMEOUT": "5",
         **{name: str(port) for name, port in ports.items()},
     }
     with httpx.Client(base_url=f"http://127.0.0.1:{ports['MILLRACE_API_PORT']}", timeout=30) as api:
         made = Platform(
             home,
+            code,
             environment,
             api,
             f"http://127.0.0.1:{ports['MILLRACE_DAGSTER_PORT']}",
@@ -144,6 +156,15 @@ def platform(broker: str, tmp_path_factory: pytest.TempPathFactory, make_setting
         yield made
         down = made.command("down")
         assert down.code == 0, down.errors
+
+
+def _copy_of_the_code(folder: Path) -> Path:
+    root = Path(definitions.__file__).parent
+    for name in ("platform", "assets", "jobs", "sensors", "resources"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("node_modules"))
+    for name in ("definitions.py", "dagster.yaml"):
+        shutil.copy2(root / name, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,8 @@ def topics_of(settings: Settings, stream: str) -> tuple[str, ...]:
     Raises:
         NotFound: there is no such stream.
     """
-    return {"score_events": (settings.topics.events_raw,)}[known(stream)]
+    topics = settings.topics
+    return {"score_events": (topics.events_raw,), "process_documents": (topics.documents,)}[known(stream)]
 
 
 def known(stream: str) -> str:

@@ -8,7 +8,7 @@ from millrace.streams.documents.audit import AuditTrail, anchor_path, trail_path
 from millrace.streams.documents.meter import DocumentMeter
 from millrace.streams.documents.statistics_store import StatisticsStore, statistics_folder
 from millrace.streams.documents.step import DocumentStep
-from millrace.streams.names import group_of
+from millrace.streams.names import group_of, topics_of
 from millrace.streams.work import StreamWork
 
 STREAM = "process_documents"
@@ -21,7 +21,7 @@ def document_options(settings: Settings, *, slot: int) -> StreamOptions:
     """How the process with this slot runs."""
     return StreamOptions(
         group=group_of(settings, STREAM),
-        topics=(settings.topics.documents,),
+        topics=topics_of(settings, STREAM),
         slot=slot,
         guarantee=settings.stream_guarantee,
         interval=settings.stream_interval_ms / 1000,
