@@ -123,7 +123,7 @@ def _overload(settings: Settings, child: "subprocess.Popen[bytes]", seconds: flo
         "lag_at_the_end_records": most,
         "memory_at_a_quarter_mb": round(late[0][1], 1),
         "memory_at_the_end_mb": round(late[-1][1], 1),
-        "memory_slope_mb_a_minute": round(60 * slope, 2),
+        "memory_slope_per_minute_mb": round(60 * slope, 2),
         "peak_memory_mb": round(max(memory for _, memory, _ in looks), 1),
         "peak_memory_in_recovery_mb": round(max(after, default=0.0), 1),
         "recovery_seconds": round(recovery, 1),

@@ -31,7 +31,7 @@ def main() -> None:
     """Leaves results/text_models.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--load-seconds", type=float, default=15.0)
     options = parser.parse_args()
