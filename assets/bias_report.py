@@ -1,9 +1,11 @@
 """Bias in the label, before anything is learnt from it."""
 
 import time
+from dataclasses import replace
 
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
+from assets.accounting import account_for_label
 from assets.bias_metadata import policy_check, policy_facts, policy_of, policy_spec, source_of, verdict_table
 from assets.facts import page_facts
 from assets.metadata import materialised
@@ -48,12 +50,18 @@ def bias_report(
         frame = read_table(store, version)
         policy = policy_of(work)
         report = measure_label_bias(frame, answers=answers, seed=seed, policy=policy)
+        steps, checked = account_for_label(frame, store, work, policy=policy)
+        report = replace(report, parts=(*report.parts, steps))
         report = add_proxies_and_shift(report, frame, answers=answers)
         report, before = with_previous(report, store, work, kind="bias")
         page = render_bias_page(report, facts=page_facts(work, store, report_hash=report.report_hash))
         made = Made(
             asset=KEY,
-            inputs=(Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"), *before),
+            inputs=(
+                Ref(dataset_ref(version.key, version.version), version.table_sha256, part="table"),
+                *checked,
+                *before,
+            ),
             parameters=answers.model_dump(mode="json") | policy_facts(policy),
             seed=seed,
             rows_in=len(frame),

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetExecutionContext, AssetKey, DataVersion, MarkdownMetadataValue, MaterializeResult, asset
 
+from assets.accounting import count_training
+from assets.bias_metadata import policy_of
 from assets.metadata import mapping_table, markdown_table, materialised
 from assets.partitions import DATASETS
 from assets.stage import stage
@@ -40,6 +42,7 @@ def model(
     from millrace.automl.plan import plan_from
     from millrace.automl.registry import register
     from millrace.automl.train import train
+    from millrace.bias.accounting.counts import counted_json
     from millrace.warehouse.datasets import read_table
     from millrace.warehouse.saves import Made, save_model
 
@@ -48,6 +51,7 @@ def model(
         began = time.perf_counter()
         frame = read_table(store, work.version)
         plan = plan_from(work.answers, work.settings, time_budget=work.request.time_budget)
+        policy = policy_of(work)
         training = train(frame, plan)
         trained = register(
             training,
@@ -65,7 +69,10 @@ def model(
             rows_out=training.card.splits.train,
             seconds=time.perf_counter() - began,
         )
-        saved = save_model(store, work, trained, made=made, announce=not _followed(context))
+        counted = count_training(training, frame, store, work, policy=policy)
+        saved = save_model(
+            store, work, trained, made=made, announce=not _followed(context), accounting=counted_json(counted)
+        )
     return MaterializeResult(
         data_version=DataVersion(saved.tree_sha256),
         metadata={

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetExecutionContext, AssetKey, MaterializeResult, multi_asset
 
 from assets import bias_mitigation, model_bias_report
+from assets.accounting import account_for_model
 from assets.bias_metadata import policy_spec
 from assets.bias_mitigation import Mitigation, MitigationConfig, asked_by_policy, make_mitigation
 from assets.stage import stage
@@ -53,10 +54,12 @@ def model_bias(
             made, could_not = None, None
             if bias_mitigation.KEY in selected:
                 made, could_not = mitigate_by_policy(context, trained, report, tracking_uri=mlflow.uri(), pages=pages)
+            steps, counts = account_for_model(trained)
+            report = replace(report, parts=(*report.parts, *steps))
             section, used = model_bias_report.section_of_mitigation(trained, made, could_not=could_not)
             if section is not None:
                 report = replace(report, parts=(*report.parts, section))
-            saved = model_bias_report.save(trained, report, used=used, began=began, pages=pages)
+            saved = model_bias_report.save(trained, report, used=(*counts, *used), began=began, pages=pages)
             results = [saved, *(() if made is None else (made.result,))]
     yield from results
 

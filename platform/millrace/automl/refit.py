@@ -27,7 +27,7 @@ def refit(found: Found, matrix: "Array", target: "Array", *, deadline: float | N
     """
     from sklearn.base import clone
 
-    if found.fitted_on_all:
+    if len(found.fitted) == len(target):
         return found.estimator, ALL_ROWS
     left = float("inf") if deadline is None else deadline - time.perf_counter()
     if found.fit_seconds * MORE_ROWS > left:

@@ -126,6 +126,10 @@ class Training:
     pipeline: "Pipeline"
     card: ModelCard
     metrics: Metrics
+    chosen: "np.ndarray[Any, np.dtype[np.int64]]"
+    """Positions of the training rows in the frame that was given."""
+    learnt: "np.ndarray[Any, np.dtype[np.int64]]"
+    """Positions of the rows that the model was fitted on: all that were chosen, unless the budget ended before that."""
     holdout: "np.ndarray[Any, np.dtype[np.int64]]"
     """Positions of the hold-out rows in the frame that was given."""
     y_true: "np.ndarray[Any, Any]"

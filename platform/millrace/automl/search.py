@@ -29,8 +29,8 @@ class Found:
 
     estimator: Any
     """Fitted native estimator, on codes 0…k-1 for a classification."""
-    fitted_on_all: bool
-    """True when the estimator saw every training row, False when the validation rows were held back from it."""
+    fitted: "Array"
+    """Positions of the training rows that the estimator saw; without the validation rows where they were held back."""
     fit_seconds: float
     """Seconds that fitting it on all training rows takes, as far as the search can tell."""
     family: str
@@ -110,6 +110,7 @@ def search(
         )
     scorer = _Scorer(classes, positive)
     folded = len(target) <= FOLDED_ROWS and (not classes or np.bincount(target).min() >= FOLDS)
+    fit = np.arange(len(target))
     if folded:
         rows: dict[str, Any] = {"X_train": matrix, "y_train": target, "eval_method": "cv", "n_splits": FOLDS}
         described = f"{FOLDS}-fold cross-validation"
@@ -149,7 +150,7 @@ def search(
         )
     return Found(
         estimator=automl.model.estimator,
-        fitted_on_all=folded,
+        fitted=fit,
         fit_seconds=float(automl.best_config_train_time or 0.0),
         family=automl.best_estimator,
         metric=scorer.metric,

@@ -11,7 +11,7 @@ from millrace.automl.labels import Target, label_text, positive_label, read_targ
 from millrace.automl.metrics import classification_metrics, regression_metrics
 from millrace.automl.plan import TrainingPlan
 from millrace.automl.preprocess import build_preprocessor
-from millrace.automl.refit import refit
+from millrace.automl.refit import ALL_ROWS, refit
 from millrace.automl.result import Metrics, ModelCard, Splits, TimeLedger, Training
 from millrace.automl.search import search, spread
 from millrace.automl.split import check_rows, positions_sha256, split, with_target
@@ -147,6 +147,8 @@ def train(frame: "pd.DataFrame", plan: TrainingPlan, *, jobs: int | None = None)
         pipeline=pipeline,
         card=card,
         metrics=metrics,
+        chosen=labelled[kept],
+        learnt=labelled[kept] if refit_on == ALL_ROWS else labelled[kept[found.fitted]],
         holdout=labelled[held],
         y_true=target.values[held],
         y_pred=np.asarray(predicted),

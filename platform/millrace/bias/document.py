@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from millrace.bias.accounting.figures import StepFlow
 from millrace.bias.catalogue import Metric
 from millrace.bias.figures import Disparity, Facet, Group, Measure, Population, RowWeights, Significance, SubgroupSearch
 from millrace.bias.mitigation.rule import MitigationRule
@@ -106,6 +107,26 @@ class PolicyShape(_Shape):
     settings: dict[str, PolicySetting]
 
 
+class AccountingShape(_Shape):
+    """Rows of every group before and after each step; a step is named below the ratio `line`."""
+
+    steps: tuple[StepFlow, ...]
+    line: float
+    confidence: float
+    tests: int
+    not_counted: tuple[str, ...]
+
+
+class Parts(BaseModel):
+    """Findings of other modules by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]] = Field(init=False)
+
+    accounting: AccountingShape | None = None
+    """Left out where nobody counted."""
+
+
 class BiasDocument(_Shape):
     """A bias report as JSON. All but the last three fields are what `report_hash` is the SHA-256 of (canonical JSON).
 
@@ -129,8 +150,7 @@ class BiasDocument(_Shape):
     crossings: tuple[Attribute, ...]
     crossings_left_out: tuple[str, ...]
     searches: tuple[SubgroupSearch, ...]
-    parts: dict[str, dict[str, Any]]
-    """Findings of other modules by name."""
+    parts: Parts
     formulas: dict[str, Metric]
     distances: dict[str, str]
     """How a distance between groups is made: the end of its name → formula."""

@@ -35,6 +35,8 @@ class Grouping:
     how: str
     weights: np.ndarray | None = None
     """Weight of each row, where rows do not count alike."""
+    edges: np.ndarray | None = None
+    """Where bands begin, without the first (dates as whole numbers of their unit); None where groups are no bands."""
 
     @property
     def comparable(self) -> tuple[bool, ...]:
@@ -91,12 +93,14 @@ def group_rows(column: pd.Series[Any], *, policy: Policy, weights: np.ndarray | 
     banded = pd.api.types.is_datetime64_any_dtype(dtype) or (
         pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
     )
+    edges = None
     if banded and column.nunique() > CATEGORY_LIMIT:
-        codes, names, how = _bands(column, policy)
+        codes, names, how, edges = _bands(column, policy)
         remarks = [""] * len(names)
     else:
         codes, names, remarks, how = _categories(column, policy)
-    return _small_shares(replace(_with_missing(codes, names, remarks, how), weights=weights), policy)
+    found = replace(_with_missing(codes, names, remarks, how), weights=weights, edges=edges)
+    return _small_shares(found, policy)
 
 
 def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], list[str], str]:
@@ -113,7 +117,7 @@ def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, lis
     return pooled, [*names[:kept], f"({rest} other values)"], [""] * kept + [POOLED], how
 
 
-def _bands(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], str]:
+def _bands(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], str, np.ndarray]:
     import numpy as np
     import pandas as pd
 
@@ -137,7 +141,7 @@ def _bands(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str
     names = [f"below {shown[0]}"] if shown else ["all values"]
     names += [f"{left} to below {right}" for left, right in itertools.pairwise(shown)]
     names += [f"{shown[-1]} and above"] if shown else []
-    return codes, names, how
+    return codes, names, how, edges
 
 
 def _useful(edges: np.ndarray, shown: list[str], values: np.ndarray) -> tuple[np.ndarray, list[str]]:

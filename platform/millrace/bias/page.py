@@ -11,12 +11,16 @@ from millrace.bias import wording
 from millrace.bias.advice import recommendations, residual_risks
 from millrace.bias.catalogue import CATALOGUE
 from millrace.bias.narrative import worst_subgroup
+from millrace.bias.parts import PlainPart
 from millrace.bias.script import SCRIPT, SCRIPT_SOURCE
 from millrace.bias.sections import SECTIONS, VIEWS
 from millrace.bias.views import LISTED, attribute_view, crossing_view
 from millrace.pages import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from millrace.bias.parts import Told
     from millrace.bias.report import BiasReport
     from millrace.pages import PageFacts
 
@@ -38,6 +42,7 @@ def render_bias_page(report: BiasReport, *, facts: PageFacts) -> str:
         attributes=[attribute_view(report, place) for place in range(len(report.attributes))],
         crossings=[crossing_view(report, place) for place in range(len(report.crossings))],
         worst=_worst(report),
+        told_by_parts=_told(report),
         recommendations=recommendations(report),
         residual_risks=residual_risks(report),
         valid_until=None if facts.created_at is None else facts.created_at + timedelta(days=report.policy.valid_days),
@@ -48,6 +53,12 @@ def render_bias_page(report: BiasReport, *, facts: PageFacts) -> str:
         script=script,
         script_source=SCRIPT_SOURCE,
     )
+
+
+def _told(report: BiasReport) -> list[tuple[str, Sequence[Told]]]:
+    """What the parts say in plain words: heading and sentences of each that says anything."""
+    found = [part.plain(f"/parts/{part.name}") for part in report.parts if isinstance(part, PlainPart)]
+    return [(heading, sentences) for heading, sentences in found if sentences]
 
 
 def _worst(report: BiasReport) -> list[object]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from millrace.bias.narrative import Word
 
 
 class Part(Protocol):
@@ -30,4 +34,27 @@ class Part(Protocol):
 
     def document(self) -> dict[str, Any]:
         """The part as JSON; floats may be infinite or nan and are written as the report writes its own."""
+        ...
+
+
+class Told(Protocol):
+    """A sentence of a part, with a heading of its own, or an empty one."""
+
+    @property
+    def title(self) -> str:
+        """What the sentence is about."""
+        ...
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The sentence; its figures carry their places."""
+        ...
+
+
+@runtime_checkable
+class PlainPart(Protocol):
+    """A part that also has something to say on the page in plain words."""
+
+    def plain(self, at: str) -> tuple[str, Sequence[Told]]:
+        """Heading and sentences; no sentences, no heading. `at` is the part's JSON pointer."""
         ...

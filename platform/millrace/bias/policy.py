@@ -51,6 +51,9 @@ SOURCES = {
     "maximum_crossings": "More crossings than a person can read; those beyond are counted.",
     "crossing_depth": "Crossings of more columns have few rows each; the search for the worst subgroup looks as deep.",
     "age_bands": "25 and 60 are usual in credit studies, 40 is the US age discrimination act's.",
+    "kept_ratio": "A step that keeps less of a group than this ratio of what it keeps of everyone else is named: half "
+    "of the distance that the four-fifths rule allows a whole selection, because steps add up. mlinspect warns when a "
+    "group's share falls by 30%.",
     "bootstraps": "Resamples; 2,000 put an interval's ends within about a tenth of its width.",
     "permutations": "999 give p-values to one in a thousand.",
 }
@@ -102,6 +105,7 @@ class Policy(BaseModel):
     maximum_crossings: int = Field(12, ge=0, le=200)
     crossing_depth: Literal[1, 2, 3] = 3
     age_bands: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (25, 40, 60)
+    kept_ratio: float = Field(0.9, gt=0, lt=1)
     bootstraps: int = Field(2000, ge=100, le=100_000)
     permutations: int = Field(999, ge=99, le=100_000)
     mitigation: MitigationRule | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from millrace import __version__
+from millrace.cli.bias_accounting import account_for_file
 from millrace.cli.bias_mitigation import (
     check_mitigation,
     mitigate_file,
@@ -77,10 +78,13 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
         )
     check_mitigation(options)
     frame, profile = _read(options.file)
+    table = frame
     frame, weights, notes = read_weighted(options, frame)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy, weights)
-    report = replace(report, notes=(*report.notes, *notes))
+    people = None if weights is not None else options.weights
+    steps = account_for_file(table, profile, frame, people=people, answers=answers, policy=policy)
+    report = replace(report, notes=(*report.notes, *notes), parts=(*report.parts, steps))
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
@@ -244,6 +248,18 @@ def _save(options: BiasOptions, report: "BiasReport", document: dict[str, Any]) 
     return saved
 
 
+def _steps(report: "BiasReport") -> list[str]:
+    """The steps that did something to a group, in sentences."""
+    from millrace.bias.accounting.figures import Accounting
+
+    return [
+        f"{one.title} {''.join(word.text for word in one.words)}"
+        for part in report.parts
+        if isinstance(part, Accounting)
+        for one in part.findings("")
+    ]
+
+
 def _tell(
     report: "BiasReport", proposed: dict[str, str], mitigated: "MitigationReport | None", saved: dict[str, str]
 ) -> None:
@@ -257,7 +273,7 @@ def _tell(
         out.print(Text(f"--{name} {value} (proposed; give it to decide yourself)", style="dim"), soft_wrap=True)
     out.print(Text(headline(report)), soft_wrap=True)
     out.print(verdicts_table(f"Policy {report.policy.name}", report.verdicts, confidence=report.policy.confidence))
-    for note in report.notes:
+    for note in (*report.notes, *_steps(report)):
         out.print(Text(note, style="yellow"), soft_wrap=True)
     if report.holds_back:
         out.print(Text("the policy holds back what does not pass (exit code 3)", style="bold red"))

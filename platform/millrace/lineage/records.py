@@ -12,6 +12,7 @@ from millrace.contracts.references import Ref, dataset_ref, model_ref, report_re
 from millrace.lineage.graph import Graph
 from millrace.lineage.loading import of_keys
 from millrace.lineage.verification import Failure, Gap
+from millrace.warehouse.model_rows import COUNTS, COUNTS_SHA256
 from millrace.warehouse.schema import DatasetVersion, Model, Report, Stream
 from millrace.warehouse.scoring_models import list_scoring_models, scoring_key
 
@@ -24,7 +25,7 @@ def stored_refs(session: Session, keys: Sequence[DatasetKey] | None) -> dict[str
         found[ref] = (Ref(ref, version.sha256, part="raw"), Ref(ref, version.table_sha256, part="table"))
     for model in session.scalars(_of(select(Model), Model, keys)):
         ref = model_ref(DatasetKey(model.user_id, model.dataset_id), model.version)
-        found[ref] = (Ref(ref, model.tree_sha256, kind="model"),)
+        found[ref] = (Ref(ref, model.tree_sha256, kind="model"), *_counts(ref, model.details))
     for report in session.scalars(_of(select(Report), Report, keys)):
         ref = report_ref(report.report_id)
         pieces = [Ref(ref, report.json_sha256, part="json")]
@@ -72,6 +73,11 @@ def disagreements(graph: Graph, stored: dict[str, tuple[Ref, ...]]) -> Iterator[
     for ref in graph.made_by:
         if ref not in stored:
             yield Failure(ref, "record missing", statement_id=graph.made_by[ref][-1].row.id)
+
+
+def _counts(ref: str, details: dict[str, Any]) -> tuple[Ref, ...]:
+    sha256 = details.get(COUNTS_SHA256)
+    return () if sha256 is None else (Ref(ref, sha256, part=COUNTS),)
 
 
 def _of(

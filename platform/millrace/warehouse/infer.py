@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from millrace.warehouse.csv_rows import MISSING_TOKENS, known
 from millrace.warehouse.duck import CHUNK, internal_names
 from millrace.warehouse.profile import ColumnType
 
@@ -107,15 +108,15 @@ def readings_of(
 
 def typed_expression(name: str, reading: Reading) -> str:
     """The column's value under the reading; a cell of spaces is missing for every type but text."""
-    return name if reading is TEXT else reading.value.replace("{x}", _x(name))
+    return known(name) if reading is TEXT else reading.value.replace("{x}", _x(name))
 
 
 def _x(name: str) -> str:
-    return f"nullif(trim({name}), '')"
+    return f"nullif(trim({known(name)}), '')"
 
 
 def _fitting(cells: Sequence[str | None], offered: Sequence[Reading]) -> list[Reading]:
-    present = {cell.strip() for cell in cells if cell is not None} - {""}
+    present = {cell.strip() for cell in cells if cell is not None and cell not in MISSING_TOKENS} - {""}
     return [one for one in offered if all(re.fullmatch(one.pattern, cell) for cell in present)]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from millrace.contracts.errors import BadInput, TooLarge, UnsupportedFormat
 from millrace.warehouse.column_names import checked_names
-from millrace.warehouse.csv_rows import MISSING_TOKENS, load_rows
+from millrace.warehouse.csv_rows import MISSING_TOKENS, load_rows, missing_words
 from millrace.warehouse.disk import require_room
 from millrace.warehouse.duck import BASE_MEMORY_MB, MEMORY_STEPS, connect, identifier, literal, row_group_size
 from millrace.warehouse.encoding import encoding_of, to_utf8
@@ -105,8 +105,10 @@ def _prepare_csv(source: Path, work: Path, limits: Limits, compression: str | No
         expressions = [typed_expression(f"c{position}", reading) for position, reading in enumerate(readings)]
         table = work / "table.parquet"
         _write(connection, table, names=names, expressions=expressions, row_bytes=source.stat().st_size // rows)
+        words = missing_words(connection, "raw", columns=columns)
         connection.execute("DROP TABLE raw")
-        profile = profile_table(connection, table, names=names, types=[reading.type for reading in readings])
+        types = [reading.type for reading in readings]
+        profile = profile_table(connection, table, names=names, types=types, words=words)
     meta = {
         "encoding": encoding,
         "delimiter": dialect.delimiter,
@@ -140,7 +142,8 @@ def _prepare_parquet(source: Path, work: Path, limits: Limits, compression: str 
                 field="file",
                 remedy="write the file again without infinite or damaged values",
             ) from error
-        profile = profile_table(connection, table, names=names, types=[reading.type for reading in readings])
+        types = [reading.type for reading in readings]
+        profile = profile_table(connection, table, names=names, types=types, words=[{}] * len(names))
     return Prepared(table, "parquet", profile, {"compression": compression})
 
 

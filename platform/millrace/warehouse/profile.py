@@ -34,6 +34,9 @@ class ColumnProfile(BaseModel):
     mean: float | None = None
     stddev: float | None = None
     """Sample standard deviation."""
+    missing_as: dict[str, int] | None = None
+    """What stood in the file for the missing values: text → cells, empty cells and cells of spaces as the empty text.
+    None for a table that was read before this was counted."""
     top: tuple[ValueCount, ...] = ()
     """The most frequent values, up to ten, the most frequent first; equal counts in the order of the text."""
 

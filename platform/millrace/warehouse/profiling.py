@@ -1,7 +1,7 @@
 """Computes the profile of a typed Parquet file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,9 +20,17 @@ _LONG: Final = 200_000
 
 
 def profile_table(
-    connection: "duckdb.DuckDBPyConnection", path: Path, *, names: Sequence[str], types: Sequence[ColumnType]
+    connection: "duckdb.DuckDBPyConnection",
+    path: Path,
+    *,
+    names: Sequence[str],
+    types: Sequence[ColumnType],
+    words: Sequence[Mapping[str, int]],
 ) -> Profile:
-    """The profile of a typed Parquet file whose columns are those names and types, in that order."""
+    """The profile of a typed Parquet file whose columns are those names and types, in that order.
+
+    `words` are those that stood for a missing value in each column of the file, with the cells that said them.
+    """
     _expose(connection, path, len(names))
     (rows,) = _one(connection, "SELECT count(*) FROM typed")
     ranges = _ranges(connection, types)
@@ -35,6 +43,7 @@ def profile_table(
                 name=name,
                 type=kind,
                 null_count=rows - present,
+                missing_as=_missing_as(rows - present, words[position]),
                 distinct_count=distinct,
                 minimum=_shown(low),
                 maximum=_shown(high),
@@ -44,6 +53,11 @@ def profile_table(
             )
         )
     return Profile(columns=tuple(columns), row_count=rows, duplicate_rows=_duplicates(connection, len(names), rows))
+
+
+def _missing_as(missing: int, words: Mapping[str, int]) -> dict[str, int]:
+    empty = missing - sum(words.values())
+    return {**({"": empty} if empty else {}), **words}
 
 
 def _expose(connection: Any, path: Path, columns: int) -> None:

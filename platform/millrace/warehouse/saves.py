@@ -11,10 +11,11 @@ from millrace.contracts.canonical import canonical_json
 from millrace.contracts.errors import Conflict
 from millrace.contracts.events import Event, ModelUploaded, now
 from millrace.contracts.identifiers import new_id
-from millrace.contracts.references import Ref, model_ref, report_ref
+from millrace.contracts.references import Ref, report_ref
 from millrace.contracts.stages import Level
 from millrace.warehouse.artifacts import Stored, record_artifact
 from millrace.warehouse.attempts import check_claimed, fenced, finish, locked_attempt
+from millrace.warehouse.model_rows import add_model
 from millrace.warehouse.models import ModelFacts, TrainedModel
 from millrace.warehouse.models import facts_of as model_facts
 from millrace.warehouse.outbox import enqueue, is_enqueued
@@ -117,9 +118,17 @@ def save_report(
 
 
 def save_model(
-    warehouse: Warehouse, work: StageWork, trained: TrainedModel, *, made: Made, announce: bool
+    warehouse: Warehouse,
+    work: StageWork,
+    trained: TrainedModel,
+    *,
+    made: Made,
+    announce: bool,
+    accounting: bytes | None = None,
 ) -> ModelFacts:
     """The saved model; with `announce` its stage ends here, as in `announce_model`.
+
+    `accounting` is a JSON file with the rows that training took, counted by group; the statement names its hash.
 
     The same model saved again by the same run is the one that is there.
 
@@ -128,6 +137,7 @@ def save_model(
         Conflict: the data set has another model with this version.
     """
     key = work.version.key
+    counts = None if accounting is None else warehouse.artifacts.put_bytes(accounting, media_type="application/json")
     with warehouse.transaction() as session:
         row = session.scalars(
             select(Model).where(
@@ -143,7 +153,9 @@ def save_model(
         if row is None:
             if work.fenced:
                 check_claimed(session, work.request)
-            row = _add_model(warehouse, session, work, trained, made)
+            at = now()
+            row, outputs = add_model(session, work, trained, counts, at=at)
+            _state(session, warehouse, work, made, outputs, at)
         facts = model_facts(row)
         if announce:
             _announce(warehouse, session, work, facts)
@@ -158,23 +170,6 @@ def announce_model(warehouse: Warehouse, work: StageWork, model: ModelFacts) -> 
     """
     with warehouse.transaction() as session:
         _announce(warehouse, session, work, model)
-
-
-def _add_model(warehouse: Warehouse, session: Session, work: StageWork, trained: TrainedModel, made: Made) -> Model:
-    key, at = work.version.key, now()
-    row = Model(
-        user_id=key.user_id,
-        dataset_id=key.dataset_id,
-        dataset_version=work.version.version,
-        pipeline_id=work.request.pipeline_id if work.fenced else None,
-        created_at=at,
-        **vars(trained),
-    )
-    session.add(row)
-    session.flush()
-    output = Ref(model_ref(key, trained.version), trained.tree_sha256, kind="model")
-    _state(session, warehouse, work, made, [output], at)
-    return row
 
 
 def _announce(warehouse: Warehouse, session: Session, work: StageWork, model: ModelFacts) -> None:

@@ -12,10 +12,10 @@ from millrace.automl.refit import ALL_ROWS, refit
 from millrace.automl.search import Found
 
 
-def found(estimator: Any, *, fit_seconds: float = 0.0, fitted_on_all: bool = False) -> Found:
+def found(estimator: Any, *, fit_seconds: float = 0.0) -> Found:
     return Found(
         estimator=estimator,
-        fitted_on_all=fitted_on_all,
+        fitted=np.arange(10),
         fit_seconds=fit_seconds,
         family="any",
         metric="loss",

@@ -121,7 +121,7 @@ def test_proxies_are_searched_when_asked_and_not_in_what_a_model_said(
     millrace: Callable[..., Any], scored: Path
 ) -> None:
     call = ["bias", str(scored), "--target", "approved", "--sensitive", "sex", "--predictions", "said", "--json"]
-    assert json.loads(Path(millrace(*call).last["json"]).read_text(encoding="utf-8"))["parts"] == {}
+    assert json.loads(Path(millrace(*call).last["json"]).read_text(encoding="utf-8"))["parts"].keys() == {"accounting"}
     ran = millrace(*call, "--proxies")
     assert ran.code == 0, ran.out
     found = json.loads(Path(ran.last["json"]).read_text(encoding="utf-8"))["parts"]["proxies"]
@@ -181,6 +181,9 @@ def test_a_table_of_counts_is_measured_as_the_people_it_stands_for(
     assert [one["value"] for one in document["verdicts"] if one["metric"] == "selection_rate_ratio"] == [0.6]
     assert any("4 rows stand for 800 people" in note for note in document["notes"])
     assert document["weights"] is None
+    reading, weights, kept = document["parts"]["accounting"]["steps"]
+    assert [(one["rows_in"], one["rows_out"]) for one in (reading, weights, kept)] == [(4, 4), (4, 800), (800, 800)]
+    assert [group["share_out"] for group in weights["attributes"][0]["groups"]] == [0.5, 0.5]
     counts.write_text(counts.read_text().replace("280", "-280"), encoding="utf-8")
     refused = millrace("bias", str(counts), *call, "--weights", "n")
     assert (refused.code, refused.last["field"]) == (2, "weights")
@@ -205,6 +208,32 @@ def test_weights_with_fractions_are_measured_as_weights(millrace: Callable[..., 
     for option, field in (("--shift", "shift"), ("--proxies", "proxies"), ("--mitigate=reweighing", "mitigate")):
         refused = millrace(*call, option)
         assert (refused.code, refused.last["field"]) == (2, field)
+    steps = document["parts"]["accounting"]["steps"]
+    assert [(one["step"], one["rows_out"]) for one in steps] == [("reading", 600), ("target", 600)]
+
+
+def test_the_step_that_lost_mostly_one_group_is_named(millrace: Callable[..., Any], tmp_path: Path) -> None:
+    frame = generate_loans(1_000)
+    frame["region"] = frame.region.replace({"north": "NA"})
+    chance = np.random.default_rng(1).random(len(frame))
+    lost = chance < np.where(frame.sex == "female", 0.4, 0.05)
+    frame["approved"] = frame.approved.mask(lost)
+    frame.to_csv(tmp_path / "loans.csv", index=False)
+    call = ("--target", "approved", "--positive", "yes", "--sensitive", "sex,region")
+    told = millrace("bias", str(tmp_path / "loans.csv"), *call)
+    assert told.code == 0, told.out
+    women = (frame.sex == "female").to_numpy()
+    share = f"removed {lost[women].mean():.1%} of the rows of sex female and {lost[~women].mean():.1%} of everyone"
+    said = " ".join(told.out.split())
+    assert f"Leaving out rows without a target {share}" in said
+    assert f'took {(frame.region == "NA").sum()} cells of region that say "NA" for missing values' in said
+    document = json.loads((tmp_path / "loans-bias.json").read_text(encoding="utf-8"))
+    reading, target = document["parts"]["accounting"]["steps"]
+    assert (reading["rows_in"], target["rows_in"], target["rows_out"]) == (1_000, 1_000, document["rows"])
+    clean = write_csv(tmp_path / "clean.csv", 1_000)
+    ran = millrace("bias", str(clean), *call)
+    assert "Leaving out rows" not in ran.out
+    assert "No step on the way took noticeably more" in (tmp_path / "clean-bias.html").read_text(encoding="utf-8")
 
 
 def test_the_verdicts_after_a_shift_are_told_when_asked(millrace: Callable[..., Any], scored: Path) -> None:

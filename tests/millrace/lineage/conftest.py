@@ -96,8 +96,9 @@ def world(warehouse: Warehouse) -> World:
     report("data_quality", "quality", table)
     report("bias_report", "bias", table)
     work = _work(warehouse, stage="automl")
-    model = save_model(warehouse, work, _trained(), made=_made("model", table), announce=False)
-    refs["model"] = model_ref(KEY, model.version)
+    counts = b'{"steps": []}'
+    model = save_model(warehouse, work, _trained(), made=_made("model", table), announce=False, accounting=counts)
+    refs["model"], hashes["model accounting"] = model_ref(KEY, model.version), sha256_bytes(counts)
     trained = Ref(refs["model"], model.tree_sha256, kind="model")
     report("model_bias_report", "model_bias", table, trained, model_version=1)
     announce_model(warehouse, work, model)

@@ -38,7 +38,7 @@ def test_a_node_says_how_it_was_made(world: Any) -> None:
     assert node.asset == "model"
     assert (node.seed, node.rows_in, node.parameters) == (7, 4, {"target": "granted"})
     assert node.approval == "pipeline:pl-00000000000000000001"
-    assert [part.kind for part in node.parts] == ["model"]
+    assert [part.kind for part in node.parts] == ["model", "artifact"]
 
 
 def test_the_json_holds_what_was_asked_for(world: Any) -> None:

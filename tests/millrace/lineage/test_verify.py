@@ -59,6 +59,15 @@ def test_one_flipped_bit_in_a_report_names_the_report(world: Any, asset: str, pi
     assert altered[0].expected != altered[0].found
 
 
+def test_the_counts_that_are_kept_with_a_model_are_vouched_for_too(world: Any) -> None:
+    world.damage(world.hashes["model accounting"])
+    altered = _failures(world.verify(), "artifact altered")
+    assert [(one.ref, one.part) for one in altered] == [(world.refs["model"], "accounting")]
+    world.execute("UPDATE models SET details = :details", details=json.dumps({"accounting_sha256": "0" * 64}))
+    differs = _failures(world.verify(), "record differs")
+    assert [(one.ref, one.part, one.found) for one in differs] == [(world.refs["model"], "accounting", "0" * 64)]
+
+
 def test_a_lost_artifact_is_named(world: Any) -> None:
     world.warehouse.artifacts.local_path(world.hashes["explanation json"]).unlink()
     missing = _failures(world.verify(), "artifact missing")

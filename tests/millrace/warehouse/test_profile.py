@@ -266,3 +266,31 @@ def test_what_does_not_fit_in_little_memory_gets_more(tmp_path: Path, monkeypatc
     monkeypatch.setattr("millrace.warehouse.duck.BASE_MEMORY_MB", 8)
     with pytest.raises(TooLarge, match="do not fit"):
         _prepare(tmp_path, data)
+
+
+def test_what_stood_for_a_missing_value_is_counted_by_its_text(tmp_path: Path) -> None:
+    cells = ["NA", "NA", "N/A", "", '""', '"NA"', "null", "north", " NA ", "na"]
+    ages = ["1", " ", "NaN", "", "2", "3", "4", "5", "6", "7"]
+    data = "region,age,full\n" + "\n".join(f"{a},{b},x" for a, b in zip(cells, ages, strict=True)) + "\n"
+    columns = {column.name: column for column in _prepare(tmp_path, data.encode()).profile.columns}
+    assert columns["region"].missing_as == {"": 2, "N/A": 1, "NA": 3, "null": 1}
+    assert columns["region"].null_count == 7
+    assert (columns["age"].type, columns["age"].missing_as) == ("integer", {"": 2, "NaN": 1})
+    assert columns["full"].missing_as == {}
+
+
+def test_a_parquet_file_has_missing_values_and_no_words_for_them(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": ["NA", None, "x"], "b": [1.0, np.nan, 3.0]})
+    frame.to_parquet(tmp_path / "upload")
+    columns = prepare(tmp_path / "upload", tmp_path, LIMITS).profile.columns
+    assert [column.missing_as for column in columns] == [{"": 1}, {"": 1}]
+    assert columns[0].distinct_count == 2
+
+
+def test_words_for_missing_values_are_counted_in_every_column_of_a_wide_file(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(40)]
+    rows = [["NA" if number % 7 == row else "v" for number in range(40)] for row in range(7)]
+    stream = io.StringIO()
+    csv.writer(stream).writerows([names, *rows])
+    columns = _prepare(tmp_path, stream.getvalue().encode()).profile.columns
+    assert [column.missing_as for column in columns] == [{"NA": 1}] * 40

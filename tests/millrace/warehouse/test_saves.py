@@ -270,6 +270,27 @@ def test_a_model_is_saved_and_told_at_once_when_asked(warehouse: Warehouse, make
         }  # fmt: skip
 
 
+def test_what_training_counted_is_an_artifact_of_the_model_and_nobody_else_can_claim_one(
+    warehouse: Warehouse, make_attempt
+) -> None:
+    work = claim(warehouse, make_attempt("automl"))
+    forged = {"family": "lgbm", "accounting_sha256": "f" * 64}
+    plain = save_model(warehouse, work, _trained(details=forged), made=_made(work, "model"), announce=False)
+    assert plain.details == {"family": "lgbm"}
+    counts = b'{"steps": []}'
+    facts = save_model(
+        warehouse, work, _trained(version=2, details=forged), made=_made(work, "model"), announce=False,
+        accounting=counts,
+    )  # fmt: skip
+    sha256 = facts.details["accounting_sha256"]
+    assert warehouse.artifacts.read_bytes(sha256) == counts
+    with warehouse.read() as session:
+        (statement,) = statements_for(session, KEY, "model:ada.loans@v2")
+    assert statement.outputs[1] == {
+        "ref": "model:ada.loans@v2", "sha256": sha256, "kind": "artifact", "part": "accounting",
+    }  # fmt: skip
+
+
 def test_a_model_is_told_after_its_bias_report_and_once(warehouse: Warehouse, make_attempt) -> None:
     work = claim(warehouse, make_attempt("automl"))
     model = save_model(warehouse, work, _trained(), made=_made(work, "model"), announce=False)
