@@ -6,16 +6,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 from sqlalchemy import select
 
 import definitions
+from assets.accounting import account_for_model
 from millrace import settings as environment
+from millrace.bias.policy import shipped_policy
 from millrace.conductor.service import Conductor
+from millrace.contracts.errors import IntegrityBroken
 from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.task import Answers
 from millrace.examples.loans import generate_loans
@@ -33,6 +40,16 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 KEY = DatasetKey("ada", "loans")
+
+
+def _loans() -> pd.DataFrame:
+    """Loans of which mostly women's have no decision."""
+    frame = generate_loans(rows=1200, seed=11)
+    chance = np.random.default_rng(1).random(len(frame))
+    return frame.assign(approved=frame.approved.mask(chance < np.where(frame.sex == "female", 0.4, 0.05)))
+
+
+LOANS = _loans()
 ANSWERS = Answers(target="approved", task_type="classification", positive="yes", sensitive=("sex",))
 
 
@@ -44,7 +61,7 @@ def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
         settings = environment.load()
         warehouse = open_warehouse(settings, migrate=True)
-        upload(warehouse, settings, KEY, generate_loans(rows=1200, seed=11).to_csv(index=False))
+        upload(warehouse, settings, KEY, LOANS.to_csv(index=False))
         conductor = Conductor(warehouse, settings)
         conductor.create(KEY, answers=ANSWERS, settings={"time_budget": 4, "seed": 5}, actor="user:ada")
         yield settings
@@ -137,10 +154,67 @@ def test_the_model_bias_report_is_about_rows_that_training_never_saw(chain, ware
     facts = metadata(chain["automl_job"], "model_bias_report")
     assert facts["rows in"] == model.details["splits"]["test"]
     assert facts["model"] == f"v{model.version}"
-    assert [one["kind"] for one in facts["inputs"]] == ["artifact", "model"]
+    assert [(one["kind"], one["part"]) for one in facts["inputs"]] == [
+        ("artifact", "table"), ("model", None), ("artifact", "accounting"),
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "rows"), [("bias", 1200), ("model_bias", None)])
+def test_the_step_that_lost_mostly_women_is_named_in_both_reports(chain, warehouse):
+    with warehouse.read() as session:
+        model = get_model(session, KEY)
+        reports = {one.kind: one for one in list_reports(session, "ada", dataset_id="loans")}
+        (statement,) = [one for one in statements_of(session, KEY) if one.asset == "model"]
+    documents = {
+        kind: json.loads(warehouse.artifacts.read_bytes(reports[kind].json_sha256)) for kind in ("bias", "model_bias")
+    }
+    found = {kind: documents[kind]["parts"]["accounting"]["steps"] for kind in documents}
+    steps = [step["step"] for step in found["model_bias"]]
+    assert [step["step"] for step in found["bias"]] == ["reading", "quality", "target"] == steps[:3]
+    assert steps[-3:] == ["training", "holdout", "imputation"]
+    assert [step["rows_out"] for step in found["bias"]] == [1200, 1200, int(LOANS.approved.notna().sum())]
+    lost = LOANS.approved.isna()
+    for kind, steps in found.items():
+        named = [
+            (step["step"], group["group"])
+            for step in steps
+            for attribute in step["attributes"]
+            for group in attribute["groups"]
+            if group["finding"]
+        ]
+        assert named == [("target", "female")], kind
+        groups = {one["group"]: one for one in steps[2]["attributes"][0]["groups"]}
+        for name, inside in (("female", LOANS.sex == "female"), ("(missing)", LOANS.sex.isna())):
+            assert groups[name]["rows_in"] == inside.sum()
+            assert groups[name]["rows_out"] == (inside & ~lost).sum()
+        page = warehouse.artifacts.read_bytes(str(reports[kind].html_sha256)).decode()
+        assert page.count("Leaving out rows without a target</strong>") == 2
+    chosen, held, filled = (
+        {g["group"]: g for g in step["attributes"][0]["groups"]} for step in found["model_bias"][-3:]
+    )
+    measured = {one["name"]: one["rows"] for one in documents["model_bias"]["attributes"][0]["groups"]}
+    assert {name: group["rows_out"] for name, group in held.items()} == measured
+    assert sum(group["rows_out"] for group in chosen.values()) == model.details["splits"]["train"]
+    columns = {one["column"] for one in found["model_bias"][-1]["filled"]}
+    assert columns == {"sex", "marital_status", "income", "savings", "employment"}
+    guessed = LOANS.income.isna() | LOANS.savings.isna()
+    assert filled["female"]["rows_in"] - filled["female"]["kept"] == (guessed & ~lost & (LOANS.sex == "female")).sum()
+    assert statement.outputs[1]["part"] == "accounting"
+    assert statement.outputs[1]["sha256"] == model.details["accounting_sha256"]
+
+
+def test_a_model_that_came_without_counts_leaves_the_section_unchecked(chain, warehouse):
+    with warehouse.read() as session:
+        model = get_model(session, KEY)
+    work = SimpleNamespace(
+        version=SimpleNamespace(table_sha256="0" * 64), answers=ANSWERS, settings=SimpleNamespace(seed=0)
+    )
+    without = replace(model, details={})
+    assert account_for_model(warehouse, work, without, policy=shipped_policy()) == ((), ())
+    with pytest.raises(IntegrityBroken, match="another table"):
+        account_for_model(warehouse, work, model, policy=shipped_policy())
+
+
+@pytest.mark.parametrize(("kind", "rows"), [("bias", int(LOANS.approved.notna().sum())), ("model_bias", None)])
 def test_both_bias_reports_tell_of_proxies_and_of_a_shift(chain, warehouse, kind, rows):
     with warehouse.read() as session:
         (report,) = list_reports(session, "ada", kind=kind)

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from millrace.automl.preprocess import MISSING
 from millrace.contracts.filled import FilledValues
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def filled_values(preprocessor: Any, rows: "pd.DataFrame") -> tuple[FilledValues
             value = imputer.statistics_[column]
             if block.startswith("date"):
                 value = _moment(value)
-            found.append(FilledValues(name, value, _shown(value), value != MISSING, cells))
+            found.append(FilledValues(name, value, _shown(value), not isinstance(value, str), cells))
     return tuple(found)
 
 
@@ -59,7 +58,7 @@ def _shown(value: Any) -> str:
     import pandas as pd
 
     if isinstance(value, str):
-        return value
+        return value or "(no text)"
     if isinstance(value, pd.Timestamp):
         return value.date().isoformat() if value == value.normalize() else value.isoformat(sep=" ", timespec="seconds")
     return f"{float(value):.10g}"

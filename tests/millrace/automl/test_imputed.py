@@ -31,7 +31,8 @@ def test_cells_and_guesses_are_those_of_the_table(table: pd.DataFrame) -> None:
     assert found["member"].value == pytest.approx(rows.member.dropna().astype(float).median())
     assert abs(found["since"].value - rows.since.dropna().median()) <= pd.Timedelta(seconds=1)
     assert found["since"].shown.startswith(str(found["since"].value.date()))
-    assert found["region"].value == "(missing)"
+    assert (found["region"].value, found["region"].guessed) == ("(missing)", False)
+    assert found["amount"].guessed is True
     assert {name: one.guessed for name, one in found.items() if one.cells.any()} == {
         "amount": True, "member": True, "since": True, "region": False,
     }  # fmt: skip
