@@ -205,13 +205,14 @@ def test_the_step_that_lost_mostly_women_is_named_in_both_reports(chain, warehou
 def test_a_model_that_came_without_counts_leaves_the_section_unchecked(chain, warehouse):
     with warehouse.read() as session:
         model = get_model(session, KEY)
-    work = SimpleNamespace(
-        version=SimpleNamespace(table_sha256="0" * 64), answers=ANSWERS, settings=SimpleNamespace(seed=0)
-    )
-    without = replace(model, details={})
-    assert account_for_model(warehouse, work, without, policy=shipped_policy()) == ((), ())
+    trained = SimpleNamespace(
+        store=warehouse, model=replace(model, details={}), policy=shipped_policy(),
+        work=SimpleNamespace(version=SimpleNamespace(table_sha256="0" * 64), answers=ANSWERS),
+    )  # fmt: skip
+    assert account_for_model(trained) == ((), ())
+    trained.model = model
     with pytest.raises(IntegrityBroken, match="another table"):
-        account_for_model(warehouse, work, model, policy=shipped_policy())
+        account_for_model(trained)
 
 
 @pytest.mark.parametrize(("kind", "rows"), [("bias", int(LOANS.approved.notna().sum())), ("model_bias", None)])
