@@ -5,6 +5,7 @@ Above 300 lines because fixtures that rooms of several folders share can stand i
 
 import contextlib
 import io
+import json
 import os
 import pwd
 import random
@@ -125,6 +126,32 @@ def settings_in(folder: Path, **environment: str | int) -> Settings:
 def make_settings() -> MakeSettings:
     """`make_settings(tmp_path, MILLRACE_POLICY="autopilot", …)` gives settings of a home there, on free ports."""
     return settings_in
+
+
+@pytest.fixture(scope="session")
+def new_instance(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
+    """`new_instance(folder)` gives an empty Dagster instance with the platform's storage there.
+
+    Its tables are copied: Dagster makes them in dozens of steps.
+    """
+    from dagster import DagsterInstance
+
+    def open_in(folder: Path) -> DagsterInstance:
+        config = {"module": "warm_runs.sqlite", "class": "WarmSqliteStorage", "config": {"base_dir": str(folder / "s")}}
+        text = json.dumps({"telemetry": {"enabled": False}, "storage": {"custom": config}})
+        (folder / "dagster.yaml").write_text(text)
+        return DagsterInstance.from_config(str(folder))
+
+    template = tmp_path_factory.mktemp("dagster")
+    with open_in(template) as made:
+        made.all_asset_keys()
+
+    def copy(folder: Path) -> DagsterInstance:
+        folder.mkdir(parents=True)
+        shutil.copytree(template / "s", folder / "s")
+        return open_in(folder)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

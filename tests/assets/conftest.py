@@ -44,10 +44,8 @@ def conductor(warehouse: Warehouse, live: Settings) -> Conductor:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    folder = tmp_path / "dagster"
-    folder.mkdir()
-    with DagsterInstance.local_temp(str(folder)) as made:
+def instance(tmp_path: Path, new_instance: Callable[[Path], DagsterInstance]) -> Iterator[DagsterInstance]:
+    with new_instance(tmp_path / "dagster") as made:
         made.add_dynamic_partitions("datasets", [KEY.partition_key])
         yield made
 

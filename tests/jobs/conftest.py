@@ -68,11 +68,8 @@ def pin_vader() -> Callable[..., dict]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    folder = tmp_path / "dagster"
-    folder.mkdir()
-    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    with DagsterInstance.from_config(str(folder)) as made:
+def instance(tmp_path: Path, new_instance: Callable[[Path], DagsterInstance]) -> Iterator[DagsterInstance]:
+    with new_instance(tmp_path / "dagster") as made:
         yield made
 
 
