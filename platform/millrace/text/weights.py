@@ -88,8 +88,10 @@ def _from_hub(source: str, *, offline: bool) -> Path:
     except HFValidationError as error:
         raise BadInput(f"{source!r} is no folder and no id of a model", field="model", remedy=str(error)) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        # the hub's client advises options of its own where only the cache was asked
+        why = "this machine's cache of the hub lacks them" if offline else str(error).splitlines()[0]
         raise CannotReach(
-            f"the files of {source} cannot be had: {str(error).splitlines()[0]}",
+            f"the files of {source} cannot be had: {why}",
             field="model",
             remedy="name a local folder with the model's files, or let this machine reach the hub",
         ) from error

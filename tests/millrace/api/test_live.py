@@ -114,6 +114,26 @@ def test_the_page_shows_what_was_scored_and_runs_no_script_of_a_message(stream, 
     assert '<span class="muted" id="connection">live</span>' in page
 
 
+@pytest.mark.broker
+@pytest.mark.chromium
+def test_on_a_narrow_screen_the_newest_bars_and_every_count_are_in_sight(stream, browse):
+    api, put = stream
+    put(60)
+    browser = browse("about:blank")
+    browser.call("Emulation.setDeviceMetricsOverride", width=400, height=900, deviceScaleFactor=1, mobile=True)
+    browser.call("Page.navigate", url=f"{api.url}/ui/streams")
+    deadline = time.monotonic() + 20
+    while browser.value("(document.getElementById('total') || {}).textContent") != "60":
+        assert time.monotonic() < deadline, browser.value("document.body.innerText")
+        time.sleep(0.1)
+    frame = "document.getElementById('time').parentNode"
+    assert browser.value(f"{frame}.scrollWidth > {frame}.clientWidth"), "the chart fits: nothing is tested here"
+    right = "Math.max(...[...document.querySelectorAll('#time rect')].map((bar) => bar.getBoundingClientRect().right))"
+    assert browser.value(f"{right} <= {frame}.getBoundingClientRect().right + 1")
+    assert browser.value("document.documentElement.scrollWidth") <= 400
+    assert browser.value("document.getElementById('channels').textContent").count("30") == 2
+
+
 def test_without_a_broker_the_page_says_so(served):
     api = served()
     with httpx.stream("GET", f"{api.url}/streams/score_events/live", timeout=40) as answer:
