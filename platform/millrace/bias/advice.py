@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from millrace.bias.accounting.figures import Accounting
 from millrace.pages import filters
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def recommendations(report: BiasReport) -> tuple[str, ...]:
         found.append(f"Nothing can be said about {unknown} with these rows; do not report it as fair.")
     if not found:
         found.append("No line of the policy is crossed. Measure again when the data, the model or the people change.")
+    lost = _lost(report)
+    if lost:
+        found.append(
+            f"Find out why rows of {lost} were lost on the way; what is measured is only about those who stayed."
+        )
     if report.crossings_left_out:
         found.append("Some crossings were not looked at; raise the policy's limit, or name fewer columns.")
     return tuple(found)
@@ -53,6 +59,21 @@ def residual_risks(report: BiasReport) -> tuple[str, ...]:
 
 def _named(report: BiasReport, verdict: str) -> str:
     return _joined([filters.visible(one.attribute, 60) for one in _with(report, verdict)][:8])
+
+
+def _lost(report: BiasReport) -> str:
+    """The groups that a step kept less of than of everyone else, each once."""
+    names = [
+        f"{filters.visible(attribute.attribute, 40)} {filters.visible(group.group, 40)}"
+        for part in report.parts
+        if isinstance(part, Accounting)
+        for step in part.steps
+        if step.step != "imputation"
+        for attribute in step.attributes
+        for group in attribute.groups
+        if group.finding == "lost"
+    ]
+    return _joined(list(dict.fromkeys(names))[:8])
 
 
 def _differ(report: BiasReport, verdict: str) -> str:

@@ -121,6 +121,7 @@ def test_the_step_is_named_in_words_at_every_level() -> None:
         assert "cells of &lt;script&gt;alert(1)&lt;/script&gt;\\u202e that say" in level
     assert "Who was lost on the way" in plain
     assert "named above" in section
+    assert "Find out why rows of sex f were lost on the way" in plain
     deep = section.split('<div class="deep">')[1]
     assert "every group against everyone else" in deep
     assert "every group against everyone else" not in section.split('<div class="deep">')[0]
@@ -142,6 +143,7 @@ def test_a_clean_table_says_so_and_a_report_without_counts_could_not_check() -> 
     page = render_bias_page(dataclasses.replace(REPORT, parts=(clean,)), facts=FACTS)
     assert "No step is named." in _words(_section(page, "causes"))
     assert "No step on the way took noticeably more" in page
+    assert "lost on the way;" not in page
     nobody = dataclasses.replace(
         part, steps=tuple(dataclasses.replace(one, attributes=(), filled=()) for one in part.steps)
     )
