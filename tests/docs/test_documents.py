@@ -141,7 +141,9 @@ def test_the_upload_line_is_the_one_that_was_promised() -> None:
 def test_every_decision_is_in_the_index_and_has_its_four_parts() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
-    for page in sorted(folder.glob("[0-9]*.md")):
-        assert f"({page.name})" in index
+    pages = sorted(folder.glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert f"[{page.name[:4]}]({page.name})" in index
         headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert headings == ["Context", "Options", "Choice", "Consequence"], page.name
