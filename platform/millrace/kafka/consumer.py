@@ -59,6 +59,8 @@ class ConsumerLoop:
         self._ids = TopicIds(settings)
         self._waiting: dict[Place, Waiting] = {}
         self._last: dict[Place, int] = {}
+        self._unsure: set[str] = set()
+        """Topics that were read since their id was looked up."""
         self._dirty = False
         self._committed_at = 0.0
         self._told: dict[str, float] = {}
@@ -87,7 +89,9 @@ class ConsumerLoop:
             while not stop.is_set():
                 self._retry_due(consumer)
                 message = consumer.poll(self._poll_seconds())
-                if message is not None:
+                if message is None:
+                    self._look_again(consumer)
+                else:
                     self._take(consumer, message)
                 if self._dirty and (message is None or time.monotonic() - self._committed_at > _COMMIT_SECONDS):
                     self._commit(consumer)
@@ -113,11 +117,24 @@ class ConsumerLoop:
             self._rewind(consumer, place, offset)
             return
         if before is not None and before != topic_id:
-            _log.warning("kafka.topic_recreated topic=%s old_id=%s new_id=%s", place[0], before, topic_id)
-            self._reread(consumer, place[0])
+            self._reread(consumer, place[0], before, topic_id)
             return
         self._last[place] = offset
+        self._unsure.add(place[0])
         self._work(consumer, record_of(message, topic_id=topic_id), tries=0)
+
+    def _look_again(self, consumer: "Consumer") -> None:
+        # a topic recreated since its id was looked up shows nothing of it where no further record comes
+        for topic in [topic for topic in self._unsure if self._ids.stale(topic)]:
+            before = self._ids.known(topic)
+            try:
+                topic_id = self._ids.current(topic)
+            except TransientError as error:
+                _log.info("kafka.topic_id_unknown topic=%s error=%s", topic, error.message)
+                return
+            self._unsure.discard(topic)
+            if before is not None and before != topic_id:
+                self._reread(consumer, topic, before, topic_id)
 
     def _work(self, consumer: "Consumer", record: Record, *, tries: int) -> None:
         from confluent_kafka import TopicPartition
@@ -179,9 +196,10 @@ class ConsumerLoop:
         consumer.seek(TopicPartition(*place, offset))
         time.sleep(_POLL_SECONDS)
 
-    def _reread(self, consumer: "Consumer", topic: str) -> None:
+    def _reread(self, consumer: "Consumer", topic: str, before: str, topic_id: str) -> None:
         from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
+        _log.warning("kafka.topic_recreated topic=%s old_id=%s new_id=%s", topic, before, topic_id)
         mine = [one for one in consumer.assignment() if one.topic == topic]
         for one in mine:
             self._waiting.pop((topic, one.partition), None)

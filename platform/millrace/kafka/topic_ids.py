@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 MAX_AGE_SECONDS = 5.0
-"""A recreated topic is noticed within this time of its first record, or at once when its offsets begin anew."""
+"""A recreated topic is noticed within about this time of its first record, or at once when its offsets begin anew."""
 
 
 @dataclass
@@ -36,6 +36,11 @@ class TopicIds:
         entry = self._known.get(topic)
         return entry.topic_id if entry else None
 
+    def stale(self, topic: str) -> bool:
+        """Whether what is known is older than the limit, or nothing is."""
+        entry = self._known.get(topic)
+        return entry is None or time.monotonic() - entry.looked_at >= self._max_age
+
     def current(self, topic: str, *, fresh: bool = False) -> str:
         """The topic's id; asked of the broker when `fresh`, or when what is known is older than the limit.
 
@@ -43,7 +48,7 @@ class TopicIds:
             CannotReach: the broker does not answer, or there is no such topic.
         """
         entry = self._known.get(topic)
-        if entry is not None and not fresh and time.monotonic() - entry.looked_at < self._max_age:
+        if entry is not None and not fresh and not self.stale(topic):
             return entry.topic_id
         found = describe_topics(self._settings, [topic], admin=self._connected(), timeout=5.0)
         if not found:

@@ -11,6 +11,7 @@ from millrace.contracts.errors import BadInput, CannotReach
 from millrace.kafka.clients import admin_config
 from millrace.kafka.consumer import ConsumerLoop
 from millrace.kafka.records import Record
+from millrace.kafka.topic_ids import TopicIds
 from millrace.kafka.topics import create_topics, describe_topics
 from millrace.kafka.waiting import pause_seconds
 
@@ -166,6 +167,21 @@ def test_a_recreated_topic_is_read_from_its_beginning_with_its_new_id(
     new = [one for one in seen if one.value.startswith(b"new")]
     assert {one.coordinates.topic_id for one in new} == {describe_topics(broker_settings, [topic])[0].topic_id}
     assert {one.coordinates.offset for one in new} == set(range(6))
+
+
+def test_a_recreated_topic_is_noticed_where_no_further_record_comes(
+    broker_settings, make_topic, send, make_loop, background, wait_for
+):
+    topic, seen = make_topic(), []
+    send(topic, b"0", b"1", b"2")
+    loop = make_loop(topic, seen.append)
+    loop._ids = TopicIds(broker_settings, max_age=2)
+    background(loop.run)
+    wait_for(lambda: len(seen) == 3)
+    # as if the id had been looked up before the topic was recreated, with more records than were read of the old one
+    loop._ids._known[topic].topic_id = "old"
+    wait_for(lambda: len(seen) == 6, seconds=15)
+    assert [one.value for one in seen] == [b"0", b"1", b"2"] * 2
 
 
 def test_a_broker_recreated_empty_is_read_from_its_beginning(broker_factory, send_to, background, wait_for):
