@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +31,30 @@ def _load(name: str) -> ModuleType:
 
 
 _ground = _load("ground")
+_storages = _load("storages")
+
+
+@pytest.fixture
+def open_instance(tmp_path: Path) -> Iterator[Callable[[str], DagsterInstance]]:
+    """Opens instances with a home of their own and this storage; the end of the test closes them."""
+    made: list[DagsterInstance] = []
+
+    def open_with(storage: str) -> DagsterInstance:
+        home = tmp_path / f"home{len(made)}"
+        home.mkdir()
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + storage)
+        made.append(DagsterInstance.from_config(str(home)))
+        return made[-1]
+
+    yield open_with
+    for one in made:
+        one.dispose()
+
+
+@pytest.fixture
+def check_that_it_goes_on() -> Callable[[DagsterInstance, DagsterInstance, Any], None]:
+    """`check_that_it_goes_on(writer, reader, makes)`: with what the other class of the storage has written."""
+    return _storages.check_that_it_goes_on
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import psycopg2
 import pytest
 from dagster import (
     AssetCheckResult,
-    AssetKey,
     DagsterInstance,
     DagsterRunStatus,
     Definitions,
@@ -19,9 +18,6 @@ from dagster import (
     asset,
     asset_check,
 )
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._serdes import serialize_value
 from sqlalchemy import Connection, Engine, event
 
@@ -57,45 +53,15 @@ def url(postgres_database: str) -> str:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, url: str) -> Iterator[Open]:
-    made: list[DagsterInstance] = []
-
-    def open_with(text: str) -> DagsterInstance:
-        home = tmp_path / f"home{len(made)}"
-        home.mkdir()
-        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + text % url)
-        made.append(DagsterInstance.from_config(str(home)))
-        return made[-1]
-
-    yield open_with
-    for one in made:
-        one.dispose()
+def opened(open_instance: Open, url: str) -> Open:
+    return lambda storage: open_instance(storage % url)
 
 
 @pytest.mark.parametrize(("writes", "reads"), [(OURS, DAGSTERS), (DAGSTERS, OURS)])
-def test_what_one_writes_the_other_reads_and_goes_on_with(opened: Open, writes: str, reads: str) -> None:
-    writer, reader = opened(writes), opened(reads)
-    run_id = makes.execute_in_process(instance=writer).run_id
-    origin = RemoteInstigatorOrigin(
-        RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository"), "a_sensor"
-    )
-    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, SensorInstigatorData(cursor="7"))
-    writer.add_instigator_state(state)
-    writer.add_dynamic_partitions("files", ["one"])
-
-    run = reader.get_run_by_id(run_id)
-    assert run is not None
-    assert run.status == DagsterRunStatus.SUCCESS
-    told = [record.message for record in reader.all_logs(run_id)]
-    assert told == [record.message for record in writer.all_logs(run_id)]
-    assert len(told) > 10
-    assert [key.to_user_string() for key in reader.all_asset_keys()] == ["thing"]
-    assert reader.get_dynamic_partitions("files") == ["one"]
-    assert [one.instigator_data for one in reader.all_instigator_state()] == [state.instigator_data]
-
-    makes.execute_in_process(instance=reader)
-    assert writer.get_runs_count() == 2
-    assert len(writer.fetch_materializations(AssetKey("thing"), limit=5).records) == 2
+def test_what_one_writes_the_other_reads_and_goes_on_with(
+    opened: Open, check_that_it_goes_on: Callable[..., None], writes: str, reads: str
+) -> None:
+    check_that_it_goes_on(opened(writes), opened(reads), makes)
 
 
 def test_a_new_database_has_the_tables_that_dagster_makes(opened: Open, url: str, postgres_url: str) -> None:

@@ -1,7 +1,5 @@
 """A chosen model in MLflow: its files, their hashes, the golden set's figures and the timing of the candidates."""
 
-import contextlib
-import io
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from millrace.contracts.errors import CannotReach
 from millrace.text.registered import KIND as REGISTERED
 from millrace.text.stored import lay_out
 from millrace.text.vader import NAME as VADER
-from millrace.warehouse.tracking import experiment_id, model_tree_sha256, tracking
+from millrace.warehouse.tracking import model_tree_sha256, open_run, tracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,27 +69,17 @@ def _register(client: "MlflowClient", choice: Mapping[str, Any], name: str) -> t
     from mlflow.exceptions import MlflowException
 
     tags = {"millrace/stream": name, "millrace/model-version": choice["version"]}
-    run = client.create_run(experiment_id(name), run_name=f"{choice['source']} {choice['version']}", tags=tags)
-    status = "KILLED"
-    try:
-        _log(client, run.info.run_id, choice)
-        status = "FINISHED"
-    except Exception:
-        status = "FAILED"
-        raise
-    finally:
-        # MLflow prints where the run can be seen
-        with contextlib.redirect_stdout(io.StringIO()):
-            client.set_terminated(run.info.run_id, status)
+    with open_run(name, name=f"{choice['source']} {choice['version']}", tags=tags) as run_id:
+        _log(client, run_id, choice)
     try:
         client.create_registered_model(name, description=f"What the stream {name} scores with, or did")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    source = f"{run.info.artifact_uri}/model"
+    source = f"{client.get_run(run_id).info.artifact_uri}/model"
     # the server has it as soon as it answers
-    made = client.create_model_version(name, source, run.info.run_id, tags=tags, await_creation_for=None)
-    return int(made.version), run.info.run_id
+    made = client.create_model_version(name, source, run_id, tags=tags, await_creation_for=None)
+    return int(made.version), run_id
 
 
 def _log(client: "MlflowClient", run_id: str, choice: Mapping[str, Any]) -> None:

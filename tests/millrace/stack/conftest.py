@@ -1,7 +1,6 @@
 """Small real programs under a real supervisord, in homes that are emptied of processes in the end."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,14 +42,3 @@ def supervise(make_settings, tmp_path: Path) -> Iterator[Callable[..., tuple[Set
     yield launch
     for settings in homes:
         stop(settings)
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], *, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not true within {seconds} s"
-            time.sleep(0.05)
-
-    return wait
