@@ -32,7 +32,7 @@ from millrace.warehouse.uploads import receive, store_upload
 
 ROOT = Path(__file__).parent.parent
 FIRST_STEP = "data_quality"
-END_SECONDS = 180
+END_SECONDS = 300
 """Longest wait for runs to end."""
 _LAUNCH = """
 mutation ($params: ExecutionParams!) {
