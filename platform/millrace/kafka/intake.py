@@ -12,7 +12,7 @@ from millrace.kafka.jobs import Job, fresh_job
 from millrace.kafka.leaving import leave
 from millrace.kafka.records import MessageRecord, Record
 from millrace.kafka.stream_options import StreamOptions
-from millrace.kafka.topic_ids import TopicIds
+from millrace.kafka.topic_ids import MAX_AGE_SECONDS, TopicIds
 from millrace.kafka.waiting import Place, place_of
 from millrace.settings import Settings
 
@@ -52,6 +52,9 @@ class Intake:
         self._since: float | None = None
         self._paused = False
         self._held: set[Place] = set()
+        self._next: dict[Place, int] = {}
+        self._unsure: set[str] = set()
+        self._look_after = 0.0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -83,7 +86,10 @@ class Intake:
         if self._since is None:
             # poll comes back with the first record, consume only with the last or when the time is over
             first = self.consumer.poll(seconds)
-            self._take([] if first is None else [first])
+            if first is None:
+                self._look_again()
+            else:
+                self._take([first])
         elif most > 0:
             self._take(self.consumer.consume(most, seconds))
 
@@ -138,6 +144,7 @@ class Intake:
         from confluent_kafka import OFFSET_BEGINNING
 
         self.clear()
+        self._next = {}
         self.go_on()
         self.hold(())
         places = self.consumer.assignment()
@@ -159,26 +166,44 @@ class Intake:
         if self._since is None:
             self._since = time.monotonic()
         names = {message.topic() for message in good}
-        ids = {name: found for name in names if (found := self._topic_id(name)) is not None}
+        one_place = len(names) == 1 and len({message.partition() for message in good}) == 1
+        # each partition's messages come in order: where there is one, the first and the last tell
+        went_back = {message.topic() for message in (good[:1] if one_place else good)
+                     if message.offset() < self._next.get((message.topic(), message.partition()), 0)}  # fmt: skip
+        ids = {name: found for name in names if (found := self._topic_id(name, fresh=name in went_back)) is not None}
         if len(ids) < len(names):
             return
+        self._unsure |= names
         if len(names) == 1:
             (topic_id,) = ids.values()
             self._records.extend([MessageRecord(message, topic_id) for message in good])
         else:
             self._records.extend([MessageRecord(message, ids[message.topic()]) for message in good])
-        # each partition's messages come in order: where there is one, the last tells
-        told = good[-1:] if len(names) == 1 and len({message.partition() for message in good}) == 1 else good
-        self._ends.update({(message.topic(), message.partition()): message.offset() + 1 for message in told})
+        told = good[-1:] if one_place else good
+        ends = {(message.topic(), message.partition()): message.offset() + 1 for message in told}
+        self._ends.update(ends)
+        self._next.update(ends)
         self._bytes += sum(map(len, good))
 
-    def _topic_id(self, topic: str) -> str | None:
+    def _look_again(self) -> None:
+        # a topic recreated since its id was looked up shows nothing of it where no further record comes
+        if time.monotonic() < self._look_after:
+            return
+        for topic in [topic for topic in self._unsure if self._ids.stale(topic)]:
+            self._topic_id(topic)
+            if self._ids.stale(topic):
+                # no answer: each look may take seconds
+                self._look_after = time.monotonic() + MAX_AGE_SECONDS
+                return
+            self._unsure.discard(topic)
+
+    def _topic_id(self, topic: str, *, fresh: bool = False) -> str | None:
         """The topic's id; None when it was recreated meanwhile, and is read from its beginning."""
         from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
         before = self._ids.known(topic)
         try:
-            found = self._ids.current(topic)
+            found = self._ids.current(topic, fresh=fresh)
         except TransientError:
             if before is None:
                 raise
@@ -189,6 +214,7 @@ class Intake:
         for one in self.consumer.assignment():
             if one.topic == topic:
                 self.consumer.seek(TopicPartition(topic, one.partition, OFFSET_BEGINNING))
+        self._next = {}
         self._void()
         return None
 

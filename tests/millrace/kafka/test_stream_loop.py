@@ -14,6 +14,8 @@ from millrace.kafka.processor import Output
 from millrace.kafka.stream_errors import TooManyDeadLetters
 from millrace.kafka.stream_loop import StreamLoop
 from millrace.kafka.stream_options import Step, StreamOptions, Totals
+from millrace.kafka.topic_ids import TopicIds
+from millrace.kafka.topics import create_topics, describe_topics
 
 pytestmark = pytest.mark.broker
 
@@ -221,6 +223,40 @@ def test_a_step_longer_than_the_group_allows_between_polls_is_done_once(
     totals = make_loop(topic, step, batch_records=10, interval=1.0).run(count=40, timeout=60)
     assert (totals.records, totals.aborted, step.calls) == (40, 0, [10, 10, 10, 10])
     check_once(read(out), sent)
+
+
+def test_a_recreated_topic_is_read_from_its_beginning_and_nothing_of_it_twice(
+    broker_settings, make_topic, fill, read, check_once, make_loop, background, wait_for
+):
+    topic, out = make_topic(), make_topic()
+    old = fill(broker_settings, topic, 3)
+    loop = make_loop(topic, Copy(out))
+    background(lambda stop: loop.run(stop=stop))
+    wait_for(lambda: loop.totals.records == 3)
+    admin = AdminClient(admin_config(broker_settings))
+    admin.delete_topics([topic])[topic].result()
+    wait_for(lambda: not describe_topics(broker_settings, [topic]))
+    create_topics(broker_settings.model_copy(update={"partitions": 1}), [topic])
+    new = fill(broker_settings, topic, 2, start=3)
+    wait_for(lambda: loop.totals.records >= 5, seconds=60)
+    # the id that was known is asked for again before it is believed of offsets that begin anew
+    new += fill(broker_settings, topic, 2, start=5)
+    wait_for(lambda: loop.totals.records >= 7)
+    check_once(read(out), old + new)
+
+
+def test_a_recreated_topic_is_noticed_where_no_further_record_comes(
+    broker_settings, make_topic, fill, make_loop, background, wait_for
+):
+    topic, out = make_topic(), make_topic()
+    fill(broker_settings, topic, 3)
+    loop = make_loop(topic, Copy(out))
+    loop._intake._ids = TopicIds(broker_settings, max_age=2)
+    background(lambda stop: loop.run(stop=stop))
+    wait_for(lambda: loop.totals.records == 3)
+    # as if the id had been looked up before the topic was recreated, with more records than were read of the old one
+    loop._intake._ids._known[topic].topic_id = "old"
+    wait_for(lambda: loop.totals.records == 6, seconds=15)
 
 
 def test_at_least_once_sends_everything_in_order(broker_settings, make_topic, fill, read, check_once, make_loop):
