@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from millrace.contracts.errors import CannotReach, MillraceError
+from millrace.contracts.errors import CannotReach
 from millrace.kafka.clients import ClientConfig, producer_config
+from millrace.kafka.fencing import is_fencing, replaced
 from millrace.kafka.processor import Output
-from millrace.kafka.stream_errors import Replaced
 from millrace.kafka.stream_options import Step, StreamOptions
 from millrace.kafka.waiting import Place
 from millrace.settings import Settings
@@ -21,7 +22,12 @@ TRANSACTION_TIMEOUT_MS = 10_000
 """After this the broker aborts a transaction whose process is gone; readers of the outputs wait for it that long."""
 _CALL_SECONDS = 2.0
 """Longest single call to the broker; a stop is noticed in between."""
+_AT_ONCE = 1_000
+"""Messages that are given to the client in one call."""
+_QUEUED_MOST = 90_000
+"""Messages in the client's queue, which holds 100,000, above which no more are given to it at once."""
 _log = logging.getLogger(__name__)
+_topic, _headers = itemgetter(0), itemgetter(3)
 
 OnStep = Callable[[Step], None]
 
@@ -178,7 +184,10 @@ class Transactions(_Sender):
         from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
         self._call("no transaction could begin", lambda _: self._producer.begin_transaction(), until)
-        self._send(outputs, until)
+        if self._watched:
+            self._send(outputs, until)
+        else:
+            self._send_at_once(outputs, until)
         self._on_step(Step.PRODUCED)
         offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
         seconds = max(0.1, min(_CALL_SECONDS, until - time.monotonic()))
@@ -196,6 +205,23 @@ class Transactions(_Sender):
         self._on_step(Step.COMMITTING)
         self._call("the transaction was not committed", self._producer.commit_transaction, until)
         self._on_step(Step.COMMITTED)
+
+    def _send_at_once(self, outputs: Sequence[Output], until: float) -> None:
+        """Many messages with one call, which costs a third of a call for each; the client takes no headers that way."""
+        for start in range(0, len(outputs), _AT_ONCE):
+            some = outputs[start : start + _AT_ONCE]
+            topics = set(map(_topic, some))
+            if len(topics) > 1 or any(map(_headers, some)):
+                self._send(some, until)
+                continue
+            while len(self._producer) > _QUEUED_MOST:
+                self._producer.poll(0.05)
+                self._in_time(until, "the broker takes no messages")
+            messages: list[dict[str, Any]] = [{"value": value, "key": key} for _, value, key, _ in some]
+            if self._producer.produce_batch(topics.pop(), messages) < len(messages):
+                problem = next(message["_error"] for message in messages if "_error" in message)
+                self._judge(problem)
+                raise MustAbort(problem)
 
     def confirm(self, ends: Mapping[Place, int], consumer: "Consumer") -> None:
         """The offsets were in the transaction."""
@@ -263,21 +289,3 @@ def committer_of(settings: Settings, options: StreamOptions, *, on_step: OnStep)
     if options.guarantee == "exactly_once":
         return Transactions(settings, options, on_step=on_step)
     return AtLeastOnce(settings, options, on_step=on_step)
-
-
-def is_fencing(problem: "KafkaError") -> bool:
-    """Whether the error says that another process has this one's name."""
-    from confluent_kafka import KafkaError
-
-    codes = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID,
-             KafkaError.INVALID_PRODUCER_EPOCH)  # fmt: skip
-    return problem.code() in codes or (problem.code() == KafkaError._FATAL and "fenced" in problem.str().lower())
-
-
-def replaced(options: StreamOptions, problem: "KafkaError") -> MillraceError:
-    """The error of a process whose slot another one took."""
-    return Replaced(
-        f"slot {options.slot} of group {options.group} was taken by another process ({problem.str()}); this one's open "
-        "transaction is void, and the other goes on from the last commit",
-        remedy="nothing is to be done after a restart; two processes that shall run side by side need different slots",
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.contracts.errors import CannotReach, TransientError
 from millrace.kafka.clients import consumer_config
-from millrace.kafka.committers import is_fencing, replaced
+from millrace.kafka.fencing import is_fencing, replaced
 from millrace.kafka.jobs import Job, fresh_job
 from millrace.kafka.leaving import leave
 from millrace.kafka.records import MessageRecord, Record

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 
 from millrace.contracts.errors import MillraceError, TerminalError, TransientError
 from millrace.kafka.dead_letters import build_dead_letter
@@ -13,6 +14,7 @@ from millrace.kafka.waiting import Place, place_of
 
 _LARGEST_BYTES = LARGEST_MESSAGE_BYTES - (64 << 10)
 """Of an output's value and key; the rest is for headers and framing."""
+_value, _key = itemgetter(1), itemgetter(2)
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,12 @@ def work_on(job: Job, processor: Processor, *, most: int | None = None) -> tuple
     Raises:
         RuntimeError: the processor did not give one result per record.
     """
-    pending = [at for at, result in enumerate(job.results) if result is None or isinstance(result, TransientError)]
-    pending = pending[:most]
-    whole = len(pending) == len(job.records)
+    whole = job.tries == 0 and most is None
+    pending: list[int] = []
+    if not whole:
+        pending = [at for at, result in enumerate(job.results) if result is None or isinstance(result, TransientError)]
+        pending = pending[:most]
+        whole = len(pending) == len(job.records)
     batch = job.records if whole else [job.records[at] for at in pending]
     given: Sequence[Result]
     try:
@@ -125,7 +130,8 @@ def _all_good(results: Sequence[Result | None]) -> list[Output] | None:
     if not set(map(type, results)) <= {tuple, list}:
         return None
     outputs: list[Output] = list(chain.from_iterable(results))  # type: ignore[arg-type]
-    largest = max((len(value or b"") + len(key or b"") for _, value, key, _ in outputs), default=0)
+    # no output is larger than the largest value and the largest key together; what may be is looked at one by one
+    largest = sum(max(map(len, filter(None, map(part, outputs))), default=0) for part in (_value, _key))
     return outputs if largest <= _LARGEST_BYTES else None
 
 

@@ -55,6 +55,28 @@ def test_a_run_ends_with_exactly_the_records_asked_for_and_the_next_goes_on_ther
     check_once(read(out), sent)
 
 
+def test_outputs_of_every_kind_arrive_as_they_are_in_their_order(broker_settings, make_topic, fill, read, make_loop):
+    topic, one, other = make_topic(), make_topic(), make_topic()
+    # more than are given to the client at once, of one kind first
+    sent = fill(broker_settings, topic, 2_500)
+    odd = (Output(one, None, b"gone"), Output(one, b"", b""), Output(one, b"no key"), Output(other, b"elsewhere", b"k"),
+           Output(one, b"told", b"k", (("h", b"1"), ("h", None))))  # fmt: skip
+
+    def outputs(value):
+        at = int(value.partition(b":")[2])
+        return (Output(one, value, b"k"), *(odd[at % 7 : at % 7 + 1] if at > 1_200 else ()))
+
+    class Many:
+        def process(self, batch):
+            return [outputs(record.value) for record in batch]
+
+    wanted = [output for _, value in sent for output in outputs(value.encode())]
+    assert make_loop(topic, Many(), interval=2.0).run(count=2_500, timeout=30).outputs == len(wanted)
+    for name in (one, other):
+        found = [(got.value(), got.key(), tuple(got.headers() or ())) for got in read(name)]
+        assert found == [(of.value, of.key, of.headers) for of in wanted if of.topic == name]
+
+
 def test_the_steps_of_each_batch_come_in_their_order(broker_settings, make_topic, fill, make_loop):
     topic, out, steps = make_topic(), make_topic(), []
     # of one batch: the next one's first steps come before this one's last
@@ -239,7 +261,6 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_nothing_of_it_twice(
     create_topics(broker_settings.model_copy(update={"partitions": 1}), [topic])
     new = fill(broker_settings, topic, 2, start=3)
     wait_for(lambda: loop.totals.records >= 5, seconds=60)
-    # the id that was known is asked for again before it is believed of offsets that begin anew
     new += fill(broker_settings, topic, 2, start=5)
     wait_for(lambda: loop.totals.records >= 7)
     check_once(read(out), old + new)
