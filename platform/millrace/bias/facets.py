@@ -19,6 +19,7 @@ from millrace.bias.distances import (
 from millrace.bias.division import clarify_divide, strict_divide
 from millrace.bias.facet_intervals import contrast_interval, distance_interval, imbalance_interval
 from millrace.bias.figures import Facet, MetricValue
+from millrace.bias.flip_test import MOST_ROWS
 from millrace.bias.resampling import percentiles, resample
 from millrace.bias.weights import Weighted
 
@@ -184,7 +185,7 @@ def _flip(counts: FacetCounts, group: int, policy: Policy) -> MetricValue:
     table = np.array([[flips.up, flips.down, flips.rows - flips.up - flips.down]])
     drawn = resample(table, draws=policy.bootstraps, seed=group)
     low, high = percentiles((drawn[:, 0, 0] - drawn[:, 0, 1]) / flips.rows, policy.confidence)
-    remark = (
-        f"neighbours taken as given, by lot from {flips.rows} rows" if flips.sampled else "neighbours taken as given"
-    )
+    remark = "neighbours taken as given"
+    if flips.sampled:
+        remark = f"drawn by lot: {flips.rows:,} of the group, at most {MOST_ROWS:,} others"
     return MetricValue("FT", flips.value, float(low), float(high), "bootstrap", remark)

@@ -10,13 +10,15 @@ from millrace.bias import wording
 from millrace.pages import environment
 
 if TYPE_CHECKING:
-    from millrace.bias.figures import AttributeReport
+    from millrace.bias.figures import AttributeReport, Group
     from millrace.bias.report import BiasReport
     from millrace.pages import PageFacts
 
 Kind = Literal["selection_rate", "scoring_rate"]
 HEADER = ("category", "group", "rows", "share", "selected", "selection_rate", "impact_ratio", "remark")
 SCORING_HEADER = ("category", "group", "rows", "share", "above_median", "scoring_rate", "impact_ratio", "remark")
+SMALL = 0.02
+"""Share below which the law lets a group be left out (6 RCNY 5-301 (d)): marked also where the policy compares it."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula."""
 
@@ -69,8 +71,16 @@ def impact_ratio_page(report: BiasReport, *, facts: PageFacts) -> str:
             kind=kind,
             tables=[(at, one, _place(one, kind)) for at, one in places],
             wording=wording,
+            remark=remark,
         )
     )
+
+
+def remark(group: Group) -> str:
+    """Why a group is not compared, or that it is one which the law lets be left out."""
+    if group.remark or group.share >= SMALL:
+        return group.remark
+    return f"below {SMALL:.0%} of the rows; compared under this policy"
 
 
 def _place(attribute: AttributeReport, kind: Kind) -> int:
@@ -88,7 +98,7 @@ def _rows(attribute: AttributeReport, kind: Kind) -> list[list[str | int]]:
             value.count or 0,
             "" if value.value is None else f"{value.value:.6f}",
             "" if value.impact_ratio is None else f"{value.impact_ratio:.6f}",
-            group.remark,
+            remark(group),
         ]
         for group, value in zip(attribute.groups, rates.values, strict=True)
     ]

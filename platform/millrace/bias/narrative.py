@@ -42,31 +42,43 @@ def extremes(attribute: AttributeReport, measure: int = 0) -> Extremes | None:
     return Extremes(measure, min(known)[1], max(known)[1])
 
 
-def frequencies(attribute: AttributeReport, at: str, subject: Subject) -> tuple[Word, ...]:
-    """The leading rate in natural frequencies: of every 100 of the lowest and of the highest group, how many."""
-    ends = extremes(attribute)
-    if ends is None or attribute.measures[0].metric != "selection_rate":
+def told_rate(attribute: AttributeReport, deciding: int) -> int | None:
+    """Place of the selection rate that plain words tell: of the deciding figure's outcome; None where there is none."""
+    wanted = attribute.disparities[deciding].outcome
+    rates = [place for place, item in enumerate(attribute.measures) if item.metric == "selection_rate"]
+    return next((place for place in rates if attribute.measures[place].outcome == wanted), next(iter(rates), None))
+
+
+def frequencies(attribute: AttributeReport, at: str, *, deciding: int, subject: Subject) -> tuple[Word, ...]:
+    """The rate in natural frequencies: of every 100 of the lowest and of the highest group, how many."""
+    rate = told_rate(attribute, deciding)
+    ends = None if rate is None else extremes(attribute, rate)
+    if ends is None:
         return ()
+    measure = attribute.measures[ends.measure]
     what = "had the favourable outcome" if subject == "label" else "were selected"
-    if attribute.measures[0].outcome is not None:
-        what = f"had {filters.visible(attribute.measures[0].outcome, 40)}"
-    values = attribute.measures[0].values
+    if measure.outcome is not None:
+        what = f"{'had' if subject == 'label' else 'were predicted'} {filters.visible(measure.outcome, 40)}"
     name = filters.visible(attribute.attribute, 40)
-    low, high = (filters.visible(values[place].group, 40) for place in (ends.lowest, ends.highest))
+    low, high = (filters.visible(measure.values[place].group, 40) for place in (ends.lowest, ends.highest))
     return (
         Word(f"Of every 100 with {name} {low}, "),
-        _hundredths(values[ends.lowest], at, ends.lowest),
+        _hundredths(measure.values[ends.lowest], f"{at}/measures/{ends.measure}/values/{ends.lowest}"),
         Word(f" {what}; with {name} {high}, "),
-        _hundredths(values[ends.highest], at, ends.highest),
+        _hundredths(measure.values[ends.highest], f"{at}/measures/{ends.measure}/values/{ends.highest}"),
         Word("."),
     )
 
 
-def certainty(attribute: AttributeReport, at: str) -> tuple[Word, ...]:
-    """How wide the gap may be, in people of 100, from the interval of the leading difference."""
+def certainty(attribute: AttributeReport, at: str, *, deciding: int) -> tuple[Word, ...]:
+    """How wide the gap in that rate may be, in people of 100; nothing where it decides, and is told as the reason."""
+    rate = told_rate(attribute, deciding)
+    outcome = None if rate is None else attribute.measures[rate].outcome
     for place, item in enumerate(attribute.disparities):
-        if item.metric != "selection_rate_difference" or item.low is None or item.high is None:
+        if item.metric != "selection_rate_difference" or item.outcome != outcome:
             continue
+        if item.low is None or item.high is None or place == deciding:
+            return ()
         here = f"{at}/disparities/{place}"
         return (
             Word("The data allow a gap from "),
@@ -91,7 +103,7 @@ def sentence(attribute: AttributeReport, at: str, place: int) -> tuple[Word, ...
         Word(interval_text(item.low, item.high, item.unit, distance=True), f"{here}/low {here}/high"),
         Word("."),
     )
-    index = _measure_of(attribute, item)
+    index = measure_of(attribute, item)
     if index is None:
         return (Word(f"{metric_title(item.metric)}{of} is "), *distance)
     measure = attribute.measures[index]
@@ -125,11 +137,12 @@ def worst_subgroup(one: Subgroup, at: str, metric: str) -> tuple[Word, ...]:
     )
 
 
-def _hundredths(item: GroupValue, at: str, place: int) -> Word:
-    return Word(f"{(item.value or 0) * 100:.0f}", f"{at}/measures/0/values/{place}/value")
+def _hundredths(item: GroupValue, at: str) -> Word:
+    return Word(f"{(item.value or 0) * 100:.0f}", f"{at}/value")
 
 
-def _measure_of(attribute: AttributeReport, item: Disparity) -> int | None:
+def measure_of(attribute: AttributeReport, item: Disparity) -> int | None:
+    """Place of the measure that a distance is one in; None for equalized odds, which is one in two."""
     return next(
         (
             place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millrace.bias.narrative import extremes
+from millrace.bias.narrative import extremes, told_rate
 from millrace.pages import filters
 
 if TYPE_CHECKING:
@@ -41,18 +41,19 @@ class Pictogram:
         ]
 
 
-def pictograms(attribute: AttributeReport, at: str) -> tuple[Pictogram, ...]:
-    """The lowest and the highest group of the leading rate; empty where there is no rate to compare."""
-    ends = extremes(attribute)
-    if ends is None or attribute.measures[0].metric != "selection_rate":
+def pictograms(attribute: AttributeReport, at: str, *, deciding: int) -> tuple[Pictogram, ...]:
+    """The lowest and the highest group of the rate that is told; empty where there is no rate to compare."""
+    rate = told_rate(attribute, deciding)
+    ends = None if rate is None else extremes(attribute, rate)
+    if ends is None:
         return ()
-    values = attribute.measures[0].values
+    values = attribute.measures[ends.measure].values
     return tuple(
         Pictogram(
             filters.visible(values[place].group, 40),
             # as the sentence beside it rounds
             int(f"{(values[place].value or 0) * 100:.0f}"),
-            f"{at}/measures/0/values/{place}/value",
+            f"{at}/measures/{ends.measure}/values/{place}/value",
         )
         for place in (ends.lowest, ends.highest)
     )

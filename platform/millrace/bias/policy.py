@@ -229,9 +229,10 @@ def _parsed(text: str, where: str) -> Policy:
         raise BadInput(f"policy {where} is no YAML: {error}", field="policy", remedy="correct the file") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "policy"
-        raise BadInput(
-            f"policy {where}: {place}: {first['msg']}",
-            field="policy",
-            remedy="metrics that can be judged: " + ", ".join(JUDGED),
-        ) from error
+        loc = first["loc"]
+        place = ".".join(str(part) for part in loc) or "policy"
+        if loc and loc[0] == "lines":
+            remedy = "metrics that can be judged: " + ", ".join(JUDGED)
+        else:
+            remedy = "correct the file; the shipped policies in millrace/bias/policies are complete examples"
+        raise BadInput(f"policy {where}: {place}: {first['msg']}", field="policy", remedy=remedy) from error

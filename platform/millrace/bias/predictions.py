@@ -21,7 +21,7 @@ from millrace.bias.subgroups import find_worst, search_outcome
 from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, check_weights
 from millrace.bias.weights import NOT_WEIGHTED, worth_of
 from millrace.contracts.errors import BadInput
-from millrace.pages.filters import visible
+from millrace.pages.filters import counted, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,12 +71,18 @@ def measure_model_bias(
     sensitive = check_sensitive(groups, answers)
     truth, predicted = pd.Series(np.asarray(y_true)), pd.Series(np.asarray(y_pred))
     present = truth.notna().to_numpy()
-    if predicted[present].isna().any():
-        raise BadInput("a prediction is missing", field="predictions", remedy="predict every row that has a target")
+    missing = np.flatnonzero(present & predicted.isna().to_numpy())
+    if len(missing):
+        every = int(present.sum())
+        raise BadInput(
+            f"{len(missing):,} of {every:,} predictions missing; the first is that of row {missing[0] + 1:,}",
+            field="predictions",
+            remedy="predict every row that has a target",
+        )
     kept = groups.loc[:, list(sensitive)].reset_index(drop=True)[present]
     check_weights(weights, answers)
-    counted = None if weights is None else weights[present]
-    groupings = {name: group_rows(kept[name], policy=policy, weights=counted) for name in sensitive}
+    there = None if weights is None else weights[present]
+    groupings = {name: group_rows(kept[name], policy=policy, weights=there) for name in sensitive}
     crossed, left_out = cross_columns(groupings, policy)
     searches: tuple[SubgroupSearch, ...] = ()
     notes = () if sensitive else (NO_ATTRIBUTES,)
@@ -144,7 +150,7 @@ def measure_model_bias(
         crossings=tested[len(groupings) :],
         crossings_left_out=left_out,
         searches=searches,
-        weights=None if counted is None else worth_of(counted),
+        weights=None if there is None else worth_of(there),
     )
 
 
@@ -153,8 +159,14 @@ def _numbers(scores: np.ndarray) -> np.ndarray:
     import pandas as pd
 
     found: np.ndarray = pd.to_numeric(pd.Series(scores), errors="coerce").to_numpy(dtype=float)
-    if not np.isfinite(found).all():
-        raise BadInput("a score is no number", field="score", remedy="give a number for every row that has a target")
+    wrong = np.flatnonzero(~np.isfinite(found))
+    if len(wrong):
+        first = visible(scores[wrong[0]], 40)
+        raise BadInput(
+            f"{len(wrong):,} of {len(found):,} scores missing, infinite or no number; the first is {first}",
+            field="score",
+            remedy="give a number for every row that has a target",
+        )
     return found
 
 
@@ -164,5 +176,5 @@ def _unknown(actual: np.ndarray, said: np.ndarray, outcomes: Outcomes) -> tuple[
 
     rows = np.bincount(said, minlength=len(outcomes.names))
     rows[np.unique(actual)] = 0
-    names = [f"{visible(outcomes.names[code], 40)} ({rows[code]} rows)" for code in np.flatnonzero(rows)]
+    names = [f"{visible(outcomes.names[code], 40)} ({counted(rows[code], 'row')})" for code in np.flatnonzero(rows)]
     return (f"Predicted, but never the target's value in these rows: {', '.join(names[:5])}.",) if names else ()

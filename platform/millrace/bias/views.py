@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from millrace.bias.because import because
 from millrace.bias.charts import group_chart
 from millrace.bias.explorer import explorer
 from millrace.bias.narrative import certainty, frequencies, sentence
@@ -47,6 +48,7 @@ class AttributeView:
     """Place of the disparity that the verdict rests on."""
     plain: tuple[Word, ...]
     certainty: tuple[Word, ...]
+    because: tuple[Word, ...]
     people: tuple[Pictogram, ...]
     sentences: tuple[tuple[Word, ...], ...]
     first: Figure
@@ -73,8 +75,9 @@ class CrossingView:
 def attribute_view(report: BiasReport, place: int) -> AttributeView:
     """The sensitive column at that place of the document."""
     attribute, at = report.attributes[place], f"/attributes/{place}"
+    deciding = deciding_place(attribute)
     told: dict[str | None, int] = {}
-    for index in (deciding_place(attribute), *range(len(attribute.disparities))):
+    for index in (deciding, *range(len(attribute.disparities))):
         item = attribute.disparities[index]
         if item.verdict is not None or not told:
             told.setdefault(item.outcome, index)
@@ -87,10 +90,11 @@ def attribute_view(report: BiasReport, place: int) -> AttributeView:
     return AttributeView(
         at=at,
         attribute=attribute,
-        deciding=deciding_place(attribute),
-        plain=frequencies(attribute, at, report.subject),
-        certainty=certainty(attribute, at),
-        people=pictograms(attribute, at),
+        deciding=deciding,
+        plain=frequencies(attribute, at, deciding=deciding, subject=report.subject),
+        certainty=certainty(attribute, at, deciding=deciding),
+        because=because(attribute, at, deciding=deciding),
+        people=pictograms(attribute, at, deciding=deciding),
         sentences=tuple(sentence(attribute, at, index) for index in list(told.values())[:SENTENCES]),
         first=figures[0],
         others=tuple(figures[1:]),

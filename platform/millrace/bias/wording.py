@@ -122,11 +122,14 @@ def _crossings(report: BiasReport) -> str:
     failing = [filters.visible(item.attribute, 60) for item in report.crossings if item.verdict == "fail"]
     if not report.crossings:
         return ""
+    every = len(report.crossings)
     if not failing:
-        return f" No crossing fails ({len(report.crossings)} looked at)."
-    return f" Of {len(report.crossings)} crossings, {len(failing)} {'fails' if len(failing) == 1 else 'fail'}: " + (
-        f"{_joined(failing)}."
-    )
+        return f" No crossing fails ({every} looked at)."
+    if every == 1:
+        return f" The crossing {failing[0]} fails."
+    if len(failing) == every:
+        return f" All {every} crossings fail: {_joined(failing)}."
+    return f" Of {every} crossings, {len(failing)} {'fails' if len(failing) == 1 else 'fail'}: {_joined(failing)}."
 
 
 def _joined(names: list[str]) -> str:

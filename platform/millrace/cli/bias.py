@@ -50,7 +50,13 @@ def bias(
         ),
     ] = None,
     predictions: Annotated[
-        str | None, typer.Option(help="Column with a model's predictions of the target.", rich_help_panel=_MODEL)
+        str | None,
+        typer.Option(
+            "--predictions",
+            "--prediction",
+            help="Column with a model's predictions of the target.",
+            rich_help_panel=_MODEL,
+        ),
     ] = None,
     score: Annotated[
         str | None,

@@ -72,6 +72,12 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     policy = find_policy(options.policy)
     if not options.file.is_file():
         raise BadInput(f"there is no file {options.file}", field="file", remedy="name a CSV or Parquet file")
+    if options.predictions == options.target:
+        raise BadInput(
+            f"column {options.target[:80]!r} is both the target and the predictions",
+            field="predictions",
+            remedy="name the column with what a model said, or leave --predictions away to measure the label",
+        )
     if options.score is not None and options.predictions is None:
         raise BadInput(
             "a score was named without predictions", field="score", remedy="name the column of --predictions too"
@@ -156,6 +162,7 @@ def _report(
     weights: "np.ndarray[Any, Any] | None",
 ) -> "BiasReport":
     from millrace.bias.label import measure_label_bias
+    from millrace.bias.outcomes import check_words
     from millrace.bias.predictions import measure_model_bias
     from millrace.bias.table import require_column
 
@@ -164,6 +171,8 @@ def _report(
             frame, answers=answers, seed=options.seed, policy=policy, strata=options.strata, weights=weights
         )
     predicted = require_column(frame, options.predictions, field="predictions")
+    if answers.task_type == "classification":
+        check_words(frame[options.target], predicted, answers, column=options.predictions)
     given = {options.target, options.predictions, options.score}
     return measure_model_bias(
         require_column(frame, options.target, field="target"),
@@ -272,7 +281,16 @@ def _tell(
     for name, value in proposed.items():
         out.print(Text(f"--{name} {value} (proposed; give it to decide yourself)", style="dim"), soft_wrap=True)
     out.print(Text(headline(report)), soft_wrap=True)
-    out.print(verdicts_table(f"Policy {report.policy.name}", report.verdicts, confidence=report.policy.confidence))
+    reasons = {
+        (one.attribute, item.name): item.reason
+        for one in (*report.attributes, *report.crossings)
+        for item in one.disparities
+    }
+    out.print(
+        verdicts_table(
+            f"Policy {report.policy.name}", report.verdicts, confidence=report.policy.confidence, reasons=reasons
+        )
+    )
     for note in (*report.notes, *_steps(report)):
         out.print(Text(note, style="yellow"), soft_wrap=True)
     if report.holds_back:

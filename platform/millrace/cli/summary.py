@@ -128,8 +128,17 @@ def print_outcome(found: dict[str, Any], view: dict[str, Any], *, api_url: str) 
     out.print(times_line(found["seconds"]), soft_wrap=True)
 
 
-def verdicts_table(title: str, verdicts: list[dict[str, Any]], *, confidence: float = 0.95) -> "Table | Text":
-    """One row per sensitive column: its worst verdict, the figure behind it, and how many figures say what."""
+def verdicts_table(
+    title: str,
+    verdicts: list[dict[str, Any]],
+    *,
+    confidence: float = 0.95,
+    reasons: dict[tuple[str, str], str] | None = None,
+) -> "Table | Text":
+    """One row per sensitive column: its worst verdict, the figure behind it, and how many figures say what.
+
+    `reasons` says by column and figure why one that cannot be assessed is not.
+    """
     from rich.text import Text
 
     from millrace.cli.tables import plain_table
@@ -143,7 +152,10 @@ def verdicts_table(title: str, verdicts: list[dict[str, Any]], *, confidence: fl
         counts = {verdict: sum(one["verdict"] == verdict for one in mine) for verdict in _WORST_FIRST}
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         style = _VERDICT_STYLES[worst["verdict"]]
-        table.add_row(Text(attribute), Text(worst["verdict"], style=style), Text(_figure(worst, confidence)), told)
+        because = _figure(worst, confidence)
+        if worst["verdict"] == "not assessable" and reasons:
+            because = f"{because}: {reasons[attribute, worst['metric']]}"
+        table.add_row(Text(attribute), Text(worst["verdict"], style=style), Text(because), told)
     return table
 
 

@@ -43,6 +43,11 @@ def whole(value: float | None) -> str:
     return ABSENT if value is None else f"{value:,.0f}"
 
 
+def counted(number: float, one: str) -> str:
+    """A count with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,.0f} {one}{'' if number == 1 else 's'}"
+
+
 def moment(at: datetime) -> str:
     """A moment in UTC to the minute."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -51,6 +51,17 @@ def test_unknowns_and_groups_below_two_percent_are_counted_and_marked() -> None:
     assert found["race", "z"]["impact_ratio"] == ""
 
 
+def test_a_group_below_two_percent_is_marked_also_where_the_policy_compares_it() -> None:
+    frame = pd.concat([_frame(), pd.DataFrame([("m", "w", "yes")] * 35, columns=["sex", "race", "hired"])])
+    text = impact_ratio_table(measure_label_bias(frame, answers=ANSWERS, seed=0))
+    assert text is not None
+    found = {(row["category"], row["group"]): row for row in csv.DictReader(io.StringIO(text))}
+    assert float(found["race", "w"]["share"]) < 0.02
+    assert found["race", "w"]["impact_ratio"]
+    assert found["race", "w"]["remark"] == "below 2% of the rows; compared under this policy"
+    assert found["race", "y"]["remark"] == ""
+
+
 def test_a_group_that_reads_like_a_formula_is_no_formula() -> None:
     assert "'=x" in {row["group"] for row in _table()}
     assert tuple(_table()[0]) == HEADER

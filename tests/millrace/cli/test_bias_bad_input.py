@@ -1,0 +1,98 @@
+"""What `millrace bias` says to a person whose file or options cannot be used: what is wrong, where, and what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from millrace.bias.policy import shipped_policy
+
+pytestmark = pytest.mark.usefixtures("home")
+ROWS = 200
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Callable[..., str]:
+    """`people(**columns)`: a file of people with a target `got`, and these columns besides."""
+
+    def write(**columns: object) -> str:
+        rng = np.random.default_rng(0)
+        plain = {"sex": rng.choice(["f", "m"], ROWS), "got": rng.choice(["yes", "no"], ROWS)}
+        path = tmp_path / "people.csv"
+        pd.DataFrame(plain | columns).to_csv(path, index=False)
+        return str(path)
+
+    return write
+
+
+def _call(file: str, *options: str) -> list[str]:
+    return ["bias", file, "--target", "got", "--sensitive", "sex", "--positive", "yes", *options]
+
+
+def test_predictions_in_other_words_than_the_targets_are_refused(
+    millrace: Callable[..., Any], people: Callable[..., str]
+) -> None:
+    file = people(said=np.arange(ROWS) % 2)
+    for option in ("--predictions", "--prediction"):
+        ran = millrace(*_call(file, option, "said"))
+        assert ran.code == 2
+        assert "(0, 1) is a value of 'got'" in ran.err
+        assert "in the target's own words" in ran.err
+
+
+def test_a_target_that_is_its_own_prediction_is_refused(
+    millrace: Callable[..., Any], people: Callable[..., str]
+) -> None:
+    ran = millrace(*_call(people(), "--predictions", "got"))
+    assert ran.code == 2
+    assert "both the target and the predictions" in ran.err
+
+
+def test_missing_predictions_and_scores_are_counted(millrace: Callable[..., Any], people: Callable[..., str]) -> None:
+    said = np.where(np.arange(ROWS) < 100, "yes", "no").astype(object)
+    scores = np.linspace(0, 1, ROWS)
+    said[[4, 9]], scores[7] = None, np.nan
+    ran = millrace(*_call(people(said=said), "--predictions", "said"))
+    assert (ran.code, "2 of 200 predictions missing; the first is that of row 5" in ran.err) == (2, True)
+    said[[4, 9]] = "no"
+    ran = millrace(*_call(people(said=said, chance=scores), "--predictions", "said", "--score", "chance"))
+    assert (ran.code, "1 of 200 scores missing, infinite or no number; the first is nan" in ran.err) == (2, True)
+
+
+def test_a_column_that_cannot_be_assessed_says_why(millrace: Callable[..., Any], people: Callable[..., str]) -> None:
+    ran = millrace(*_call(people(sex="f")))
+    assert ran.code == 0
+    assert "Fewer than two groups have 30 rows or more to compare" in " ".join(ran.out.split())
+
+
+def test_a_third_value_of_the_target_is_told(millrace: Callable[..., Any], people: Callable[..., str]) -> None:
+    ran = millrace(*_call(people(got=np.array(["yes", "no", "may<b>be", "no"])[np.arange(ROWS) % 4])))
+    assert ran.code == 0
+    assert "Of the 3 values only yes is favourable; no, may<b>be count as not." in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "remedy"),
+    [
+        ({"lines": {"fairness_index": {"at": 0.8, "source": "Somebody said so."}}}, "fairness_index", "equalized_odds"),
+        ({"severity": "loud"}, "severity", "complete examples"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_names_the_place_and_its_remedy(
+    millrace: Callable[..., Any],
+    people: Callable[..., str],
+    tmp_path: Path,
+    change: dict[str, object],
+    said: str,
+    remedy: str,
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump(shipped_policy().model_dump(mode="json") | change), encoding="utf-8")
+    ran = millrace(*_call(people(), "--policy", str(policy)))
+    assert ran.code == 2
+    assert said in ran.err
+    assert remedy in ran.err
