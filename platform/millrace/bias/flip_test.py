@@ -79,7 +79,6 @@ def flip_test(features: np.ndarray, facet: np.ndarray, predicted: np.ndarray, *,
     rows are drawn, and ties between neighbours, depend on the order of the rows: see `row_order`.
     """
     import numpy as np
-    from sklearn.neighbors import KNeighborsClassifier
 
     if facet.all() or not facet.any() or not features.shape[1]:
         return None
@@ -91,6 +90,23 @@ def flip_test(features: np.ndarray, facet: np.ndarray, predicted: np.ndarray, *,
         for side in (inside, outside)
     )
     neighbours = NEIGHBOURS if len(outside) > FEW_ROWS else FEW_NEIGHBOURS
-    model = KNeighborsClassifier(n_neighbors=neighbours).fit(features[outside], predicted[outside])
-    expected, given = model.predict(features[inside]), predicted[inside]
+    expected, given = _expected(features[inside], features[outside], predicted[outside], neighbours), predicted[inside]
     return Flips(int((given & ~expected).sum()), int((~given & expected).sum()), len(inside), sampled)
+
+
+def _expected(facet: np.ndarray, others: np.ndarray, given: np.ndarray, neighbours: int) -> np.ndarray:
+    """What most of the nearest others were given, shape (rows of the facet); of neighbours as near the first ones.
+
+    scikit-learn's neighbours are not asked: their distances differ in the last digits with the number of threads.
+    """
+    import numpy as np
+    from scipy.spatial.distance import cdist
+
+    distances = cdist(facet, others, "sqeuclidean")
+    neighbours = min(neighbours, len(others))
+    farthest = np.partition(distances, neighbours - 1, axis=1)[:, [neighbours - 1]]
+    nearer, as_near = distances < farthest, distances == farthest
+    left = neighbours - nearer.sum(axis=1, keepdims=True)
+    chosen = nearer | (as_near & (as_near.cumsum(axis=1) <= left))
+    expected: np.ndarray = (chosen & given.astype(bool)).sum(axis=1) * 2 > neighbours
+    return expected

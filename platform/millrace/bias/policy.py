@@ -231,8 +231,11 @@ def _parsed(text: str, where: str) -> Policy:
         first = error.errors()[0]
         loc = first["loc"]
         place = ".".join(str(part) for part in loc) or "policy"
+        said = f"policy {where}: {place}: {first['msg']}"
         if loc and loc[0] == "lines":
+            if loc[-1] == "[key]":
+                said = f"policy {where}: lines: there is no metric {str(loc[1])[:80]!r} that can be judged"
             remedy = "metrics that can be judged: " + ", ".join(JUDGED)
         else:
             remedy = "correct the file; the shipped policies in millrace/bias/policies are complete examples"
-        raise BadInput(f"policy {where}: {place}: {first['msg']}", field="policy", remedy=remedy) from error
+        raise BadInput(said, field="policy", remedy=remedy) from error

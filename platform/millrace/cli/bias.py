@@ -122,7 +122,8 @@ def bias(
 
       millrace bias loans.csv --target approved --sensitive sex,age --mitigate all --treat sex
     """
-    from millrace.cli.bias_job import BiasOptions, measure
+    from millrace.cli.bias_job import measure
+    from millrace.cli.bias_options import BiasOptions
 
     options = BiasOptions(
         file=file, target=target, sensitive=",".join(sensitive), positive=positive, task=task, strata=strata,

@@ -1,7 +1,7 @@
 """What `millrace bias` does, step by step."""
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +15,7 @@ from millrace.cli.bias_mitigation import (
     summary,
     tell_mitigation,
 )
+from millrace.cli.bias_options import BiasOptions, check_predictions
 from millrace.cli.bias_weights import read_weighted
 from millrace.cli.output import DONE, STAGE_FAILED, console, emit
 from millrace.cli.words import names
@@ -36,30 +37,6 @@ if TYPE_CHECKING:
     from millrace.warehouse.profile import Profile
 
 
-@dataclass(frozen=True)
-class BiasOptions:
-    """The options of `millrace bias` as typed."""
-
-    file: Path
-    target: str
-    sensitive: str
-    positive: str | None
-    task: str | None
-    strata: str | None
-    predictions: str | None
-    score: str | None
-    policy: str
-    proxies: bool
-    seed: int
-    previous: Path | None
-    weights: str | None
-    out: Path | None
-    mitigate: str | None = None
-    treat: str | None = None
-    aim: str = "demographic-parity"
-    shift: bool = False
-
-
 def measure(options: BiasOptions, *, as_json: bool) -> int:
     """Writes the report's page and document and tells what was found; gives the exit code.
 
@@ -72,17 +49,8 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     policy = find_policy(options.policy)
     if not options.file.is_file():
         raise BadInput(f"there is no file {options.file}", field="file", remedy="name a CSV or Parquet file")
-    if options.predictions == options.target:
-        raise BadInput(
-            f"column {options.target[:80]!r} is both the target and the predictions",
-            field="predictions",
-            remedy="name the column with what a model said, or leave --predictions away to measure the label",
-        )
-    if options.score is not None and options.predictions is None:
-        raise BadInput(
-            "a score was named without predictions", field="score", remedy="name the column of --predictions too"
-        )
     check_mitigation(options)
+    check_predictions(options)
     frame, profile = _read(options.file)
     table = frame
     frame, weights, notes = read_weighted(options, frame)

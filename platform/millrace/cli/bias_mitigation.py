@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from millrace.bias.mitigation.section import MitigationSection
     from millrace.bias.policy import Policy
     from millrace.bias.report import BiasReport
-    from millrace.cli.bias_job import BiasOptions
+    from millrace.cli.bias_options import BiasOptions
     from millrace.contracts.task import Answers
 
 

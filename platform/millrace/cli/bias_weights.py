@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from millrace.cli.bias_job import BiasOptions
+    from millrace.cli.bias_options import BiasOptions
 
 
 def read_weighted(

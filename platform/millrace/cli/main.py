@@ -1,5 +1,8 @@
 """`millrace`: the command groups put together. Each imports what it needs when it runs, so that help is quick."""
 
+import io
+import sys
+
 import typer
 
 from millrace.cli import bias, dlq, lineage, llm, pipeline, platform_commands, report, stream, topics
@@ -33,6 +36,10 @@ app.add_typer(dlq.app, name="dlq", rich_help_panel="Kafka")
 
 def main() -> None:
     """The console script."""
+    # a terminal that cannot show a character gets a question mark instead of an end
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="replace")
     app()
 
 

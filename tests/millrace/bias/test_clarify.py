@@ -148,6 +148,22 @@ def test_flip_test_equals_smclarifys() -> None:
         assert found.value == pytest.approx(expected, abs=1e-9)
 
 
+def test_of_neighbours_as_near_the_first_are_asked_whatever_the_number_of_threads() -> None:
+    """Many columns of few values: scikit-learn's last digits, and with them its choice, depend on the threads."""
+    rng = np.random.default_rng(7)
+    rows = 900
+    features = np.column_stack([rng.integers(0, 9, (rows, 1)) * 1000, rng.integers(0, 3, (rows, 20))])
+    facet, said = rng.random(rows) < 0.5, rng.random(rows) < 0.5
+    inside, outside = np.flatnonzero(facet), np.flatnonzero(~facet)
+    up = down = 0
+    for row in inside:
+        distances = ((features[outside] - features[row]) ** 2).sum(axis=1)
+        nearest = outside[np.argsort(distances, kind="stable")[:5]]
+        most = said[nearest].sum() >= 3
+        up, down = up + int(said[row] and not most), down + int(most and not said[row])
+    assert flip_test(features.astype(float), facet, said, seed=0) == Flips(up, down, len(inside), False)
+
+
 def test_flip_test_of_many_rows_is_by_lot_and_does_not_depend_on_their_order() -> None:
     rng = np.random.default_rng(6)
     rows = MOST_ROWS * 3

@@ -138,7 +138,7 @@ facts = PageFacts("\\u00e4.csv", None, "0" * 64, "0", None, report_hash=report.r
 sys.stdout.write(render_bias_page(report, facts=facts))
 """
 PLACES = [
-    {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "0"},
+    {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "0", "OMP_NUM_THREADS": "1"},
     {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Pacific/Auckland", "PYTHONHASHSEED": "2"},
     {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "America/St_Johns", "PYTHONHASHSEED": "77"},
 ]

@@ -232,5 +232,5 @@ def test_lengths_that_differ_and_missing_predictions_are_refused() -> None:
     with pytest.raises(BadInput, match="do not belong together"):
         measure_model_bias(truth, predicted[:49], groups, answers=WHO, seed=0)
     gap = pd.Series(predicted).where(np.arange(50) > 0)
-    with pytest.raises(BadInput, match="prediction is missing"):
+    with pytest.raises(BadInput, match="1 of 50 predictions missing; the first is that of row 1"):
         measure_model_bias(truth, gap, groups, answers=WHO, seed=0)

@@ -1,5 +1,8 @@
 """What `millrace bias` says to a person whose file or options cannot be used: what is wrong, where, and what to do."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,3 +99,21 @@ def test_a_policy_that_cannot_be_used_names_the_place_and_its_remedy(
     assert ran.code == 2
     assert said in ran.err
     assert remedy in ran.err
+
+
+def test_a_terminal_that_cannot_show_a_crossings_sign_gets_the_report_all_the_same(
+    people: Callable[..., str], tmp_path: Path
+) -> None:
+    call = _call(people(town=np.array(["a", "b"])[np.arange(ROWS) % 2]), "--sensitive", "town")
+    code = f"import sys; sys.argv = {['millrace', *call]!r}; from millrace.cli.main import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (0, False)
+    assert "sex ? town" in ran.stdout
+    assert (tmp_path / "people-bias.html").exists()

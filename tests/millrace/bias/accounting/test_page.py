@@ -141,7 +141,9 @@ def test_a_clean_table_says_so_and_a_report_without_counts_could_not_check() -> 
     part = _part(REPORT)
     clean = account_of_everybody()
     page = render_bias_page(dataclasses.replace(REPORT, parts=(clean,)), facts=FACTS)
-    assert "No step is named." in _words(_section(page, "causes"))
+    assert "No step is named: every step kept all rows of the groups that were counted." in _words(
+        _section(page, "causes")
+    )
     assert "No step on the way took noticeably more" in page
     assert "lost on the way;" not in page
     nobody = dataclasses.replace(
