@@ -1,9 +1,12 @@
 """Real parts that every test may use: a Kafka broker, MLflow, PostgreSQL, Chromium; and settings with free ports.
 
+The processes of a run share one broker, one MLflow server and one PostgreSQL: each costs 12 to 25 s of a
+processor, most of it for its start, and names of topics, models and databases are a test's own anyway.
+
 Above 300 lines because fixtures that rooms of several folders share can stand in no other file.
 """
 
-import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -14,7 +17,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,7 +30,8 @@ from millrace.contracts.errors import CannotReach
 from millrace.contracts.identifiers import parse_partition_key
 from millrace.contracts.references import Ref, dataset_ref
 from millrace.contracts.task import Answers, PipelineSettings, StageRequest
-from millrace.kafka.broker import EmbeddedBroker
+from millrace.kafka.broker import EmbeddedBroker, broker_answers, prepare_broker
+from millrace.kafka.clients import admin_config
 from millrace.kafka.jars import broker_jars
 from millrace.kafka.java import find_java
 from millrace.settings import Settings
@@ -53,6 +56,43 @@ _PORTS = (
 )
 
 MakeSettings = Callable[..., Settings]
+
+# More processes than cores run tests: threads of a library beside them only wait for each other, which took a third of
+# the processor's time. Read when a library is loaded. What must notice a library that leaves threads takes them out
+# again: the pools of warm runs, and the test of what is imported before runs are forked
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
+
+def _shared_parts() -> Any:
+    # the tests are no package: a module beside them is loaded by its path
+    spec = importlib.util.spec_from_file_location("shared_parts", Path(__file__).with_name("shared_parts.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_SHARED = pytest.StashKey[Any]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that gives out the tests owns what all share."""
+    told = getattr(config, "workerinput", None)
+    config.stash[_SHARED] = _shared_parts().SharedParts(None if told is None else Path(told["shared_parts"]))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tells a process that runs tests where the shared parts are written down."""
+    node.workerinput["shared_parts"] = str(node.config.stash[_SHARED].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the shared parts after the last test of all processes."""
+    shared = config.stash[_SHARED]
+    if shared.owned:
+        shared.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -167,16 +207,27 @@ def broker_parts() -> None:
 
 
 @pytest.fixture(scope="session")
-def broker_settings(broker_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings whose LOCAL_SIM broker runs for the whole session; topics have names of the tests' own."""
-    settings = settings_in(tmp_path_factory.mktemp("broker"))
-    with EmbeddedBroker(settings):
-        yield settings
+def shared_parts(pytestconfig: pytest.Config) -> Any:
+    """Servers that all processes of the run share."""
+    return pytestconfig.stash[_SHARED]
+
+
+@pytest.fixture(scope="session")
+def broker_settings(broker_parts: None, shared_parts: Any) -> Settings:
+    """Settings whose LOCAL_SIM broker runs for the whole run; topics have names of the tests' own."""
+
+    def start(folder: Path) -> dict[str, Any]:
+        settings = settings_in(folder)
+        server = shared_parts.run(prepare_broker(settings), log=folder / "log")
+        _wait_until(lambda: broker_answers(admin_config(settings)), server, folder / "log")
+        return {"settings": settings.model_dump(mode="json", by_alias=True)}
+
+    return Settings.model_validate(shared_parts.get("broker", start)["settings"])
 
 
 @pytest.fixture(scope="session")
 def broker(broker_settings: Settings) -> str:
-    """Bootstrap address of a real broker that the whole session shares; it creates no topic by itself."""
+    """Bootstrap address of a real broker that the whole run shares; it creates no topic by itself."""
     return broker_settings.bootstrap
 
 
@@ -197,36 +248,38 @@ def broker_factory(
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a real MLflow server that the whole session shares."""
+def mlflow_url(shared_parts: Any) -> str:
+    """URL of a real MLflow server that the whole run shares; models and experiments have names of the tests' own."""
     import httpx
 
-    folder = tmp_path_factory.mktemp("mlflow")
-    (port,) = free_ports(1)
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-        "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    url, deadline, answered = f"http://127.0.0.1:{port}", time.monotonic() + 120, False
-    try:
-        while not answered:
-            assert server.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, "MLflow did not answer within 120 s"
-            time.sleep(0.3)
-            with contextlib.suppress(httpx.HTTPError):
-                answered = httpx.get(f"{url}/health", timeout=2).status_code == 200
-        yield url
-    finally:
-        server.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(20)
-        # its workers are processes of their own
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    def start(folder: Path) -> dict[str, Any]:
+        (port,) = free_ports(1)
+        command = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
+            "--artifacts-destination", str(folder / "artifacts"),
+        ]  # fmt: skip
+        url = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"{url}/health", timeout=2).status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        _wait_until(answers, shared_parts.run(command, log=folder / "log"), folder / "log")
+        return {"url": url}
+
+    return str(shared_parts.get("mlflow", start)["url"])
+
+
+def _wait_until(answers: Callable[[], bool], server: "subprocess.Popen[bytes]", log: Path) -> None:
+    # an MLflow server makes its tables first, and has the machine seldom to itself
+    deadline = time.monotonic() + 180
+    while not answers():
+        assert server.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, f"no answer within 180 s: {log.read_text()[-3000:]}"
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")
@@ -261,37 +314,33 @@ def add_text_model(mlflow_url: str) -> Callable[..., ModelFacts]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """SQLAlchemy URL of a real, empty PostgreSQL database; the server lives as long as the session."""
+def postgres_url(shared_parts: Any) -> str:
+    """SQLAlchemy URL of a real PostgreSQL server's own database; the server lives as long as the run."""
     programs = _postgres_programs()
     require_real(programs, "PostgreSQL's server programs (initdb, postgres) were not found")
     assert programs is not None
-    folder = Path(tempfile.mkdtemp(prefix="millrace-postgres-"))
-    as_user = _unprivileged(folder)
-    (port,) = free_ports(1)
-    try:
+
+    def start(folder: Path) -> dict[str, Any]:
+        as_user = _unprivileged(folder)
+        (port,) = free_ports(1)
         subprocess.run(
             [programs / "initdb", "-D", folder / "data", "-U", "millrace", "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True, capture_output=True, cwd=folder, **as_user,
         )  # fmt: skip
-        server = subprocess.Popen(
+        server = shared_parts.run(
             [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", "", "-F",
-             "-c", "listen_addresses=127.0.0.1"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True, **as_user,
+             "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=300"],
+            log=folder / "log", stop=signal.SIGINT, **as_user,
         )  # fmt: skip
-        try:
-            _wait_for_postgres(port)
-            yield f"postgresql+psycopg://millrace@127.0.0.1:{port}/postgres"
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(30)
-    finally:
-        shutil.rmtree(folder)
+        _wait_until(lambda: _postgres_answers(port), server, folder / "log")
+        return {"url": f"postgresql+psycopg://millrace@127.0.0.1:{port}/postgres"}
+
+    return str(shared_parts.get("postgres", start)["url"])
 
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
-    """SQLAlchemy URL of a new, empty database on the session's PostgreSQL; it is dropped in the end."""
+    """SQLAlchemy URL of a new, empty database on the run's PostgreSQL; it is dropped in the end."""
     from sqlalchemy import create_engine, text
 
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -323,18 +372,14 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _wait_for_postgres(port: int, *, seconds: float = 30) -> None:
+def _postgres_answers(port: int) -> bool:
     import psycopg
 
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            psycopg.connect(host="127.0.0.1", port=port, user="millrace", dbname="postgres").close()
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline, "PostgreSQL did not start"
-            time.sleep(0.05)
-        else:
-            return
+    try:
+        psycopg.connect(host="127.0.0.1", port=port, user="millrace", dbname="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")

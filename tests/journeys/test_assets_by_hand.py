@@ -66,7 +66,7 @@ def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         warehouse = open_warehouse(settings, migrate=True)
         upload(warehouse, settings, KEY, LOANS.to_csv(index=False))
         conductor = Conductor(warehouse, settings)
-        conductor.create(KEY, answers=ANSWERS, settings={"time_budget": 4, "seed": 5}, actor="user:ada")
+        conductor.create(KEY, answers=ANSWERS, settings={"time_budget": 2, "seed": 5}, actor="user:ada")
         yield settings
 
 

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.broker]
 def test_run_ends_with_one_object_that_names_every_result(platform: Any, loans: Path) -> None:
     told = platform.command(
         "run", str(loans), "--target", "approved", "--sensitive", "sex,marital_status", "--positive", "yes",
-        "--time-budget", "4", "--user", "grace", "--dataset", "main-job", "--json",
+        "--time-budget", "2", "--user", "grace", "--dataset", "main-job", "--json",
     )  # fmt: skip
     assert told.code == 0, told.errors
     result = told.json()

@@ -54,7 +54,7 @@ def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         text = generate_loans(rows=4_000, seed=11).to_csv(index=False)
         received = receive(io.BytesIO(text.encode()), file_name="loans.csv", settings=settings, warehouse=warehouse)
         store_upload(warehouse, settings, received, key=KEY, name="loans")
-        quick = {"time_budget": 3, "seed": 5, "families": ["lgbm"]}
+        quick = {"time_budget": 2, "seed": 5, "families": ["lgbm"]}
         Conductor(warehouse, settings).create(KEY, answers=ANSWERS, settings=quick, actor="user:eve")
         yield settings
 

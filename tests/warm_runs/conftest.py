@@ -82,7 +82,7 @@ run_launcher:
 """
     )
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENBLAS_"))},
         "DAGSTER_HOME": str(home),
         "WARM_TEST_OUT": str(folder / "out"),
         "PYTHONPATH": os.pathsep.join([str(code), os.environ.get("PYTHONPATH", "")]),

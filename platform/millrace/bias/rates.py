@@ -145,10 +145,12 @@ def _all_pairs(values: np.ndarray, low: np.ndarray, high: np.ndarray, kind: Kind
     return max(0.0, lowest), min(1.0, highest)
 
 
-def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Policy, seed: int) -> Disparity:
+def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Policy, seed: int | None) -> Disparity:
     """The distance between the groups in one rate, judged when the policy draws a line.
 
-    An inconclusive distance is not assessable when even the policy's glaring gap would more likely have been missed.
+    Without a seed it has neither its bootstrap interval nor the rows that would settle it, which are nine tenths of the
+    work and change no verdict. An inconclusive distance is not assessable when even the policy's glaring gap would more
+    likely have been missed.
     """
     metric = f"{rates.metric}_{kind}"
     line, better = policy.line(metric), direction(metric)
@@ -156,7 +158,9 @@ def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Poli
     gap = rate_gap(rates, chosen, kind=kind, confidence=policy.confidence)
     shortage = _shortage(rates, chosen, policy)
     unit: Unit = "share" if kind == "difference" else "ratio"
-    power = rate_power(rates, chosen, gap, kind=kind, line=line, policy=policy) if gap else None
+    power = (
+        rate_power(rates, chosen, gap, kind=kind, line=None if seed is None else line, policy=policy) if gap else None
+    )
     verdict = None
     if line is not None:
         limits = (gap.low, gap.high) if gap else (None, None)
@@ -176,13 +180,16 @@ def rate_disparity(rates: Rates, grouping: Grouping, *, kind: Kind, policy: Poli
         line=line,
         verdict=verdict,
         reason=shortage or reason(verdict, line=line, better=better, unit=unit),
-        bootstrap=bootstrap(rates, chosen, kind=kind, policy=policy, seed=seed) if gap else None,
+        bootstrap=bootstrap(rates, chosen, kind=kind, policy=policy, seed=seed) if gap and seed is not None else None,
         power=power,
     )
 
 
 def rate_power(rates: Rates, chosen: np.ndarray, gap: Gap, *, kind: Kind, line: float | None, policy: Policy) -> Power:
-    """What the sample could have found between the two groups that differ most, at the comparison's own confidence."""
+    """What the sample could have found between the two groups that differ most, at the comparison's own confidence.
+
+    Without a line nothing is to be settled.
+    """
     groups = int(chosen.sum())
     z = quantile(policy.confidence, groups * (groups - 1) // 2)
     worth = rates.sample[1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from millrace.bias.groups import group_rows
 from millrace.bias.rates import Kind, Rates, rate_disparity
-from millrace.bias.table import count_groups, require_column, seed_of
+from millrace.bias.table import count_groups, require_column
 from millrace.bias.values import as_text
 from millrace.contracts.errors import BadInput
 from millrace.contracts.stages import Verdict
@@ -103,12 +103,11 @@ def shift_of_report(
         favourable=target[there].map(as_text).eq(report.positive).to_numpy(),
         predicted=said,
         policy=report.policy,
-        seed=report.seed,
     )
 
 
 def shift_groups(
-    columns: pd.DataFrame, *, favourable: np.ndarray, predicted: np.ndarray | None, policy: Policy, seed: int
+    columns: pd.DataFrame, *, favourable: np.ndarray, predicted: np.ndarray | None, policy: Policy
 ) -> ShiftReport:
     """The verdicts after each compared group has grown by GROWTH, the others giving way in proportion.
 
@@ -118,7 +117,6 @@ def shift_groups(
     import numpy as np
 
     groupings = {str(name): group_rows(columns[name], policy=policy) for name in columns}
-    few = policy.model_copy(update={"bootstraps": 100})
     said = favourable if predicted is None else predicted
     cells = favourable.astype(np.int64) * 2 + said
     selected = np.array([0.0, 1.0, 0.0, 1.0])
@@ -126,7 +124,7 @@ def shift_groups(
     for name, grouping in groupings.items():
         tables = {other: _joint(grouping, one, cells) for other, one in groupings.items()}
         everybody = np.bincount(grouping.codes * 4 + cells, minlength=len(grouping.names) * 4).reshape(-1, 4)
-        start = _verdicts(tables, groupings, np.ones(len(grouping.names)), few, predicted is not None, seed)
+        start = _verdicts(tables, groupings, np.ones(len(grouping.names)), policy, predicted is not None)
         for place, group in enumerate(count_groups(grouping, name=name, policy=policy)):
             if not group.compared:
                 continue
@@ -135,7 +133,7 @@ def shift_groups(
                 continue
             weight = np.full(len(grouping.names), (1 - group.share - GROWTH) / (1 - group.share))
             weight[place] = (group.share + GROWTH) / group.share
-            after = _verdicts(tables, groupings, weight, few, predicted is not None, seed)
+            after = _verdicts(tables, groupings, weight, policy, predicted is not None)
             rates = [float((w @ everybody) @ selected / len(cells)) for w in (np.ones_like(weight), weight)]
             changed = tuple(
                 ShiftedVerdict(attribute, metric, value, after[attribute, metric][0], verdict, new)
@@ -163,7 +161,6 @@ def _verdicts(
     weight: np.ndarray,
     policy: Policy,
     with_predictions: bool,
-    seed: int,
 ) -> dict[tuple[str, str], tuple[float | None, Verdict]]:
     """(column, metric) → value and verdict of every judged distance, from reweighted counts in whole rows."""
     import numpy as np
@@ -174,8 +171,7 @@ def _verdicts(
         for metric in _RATES if with_predictions else ("selection_rate",):
             rates = Rates(metric, None, *_rate(counts, metric), needs_both_outcomes=metric == "selection_rate")
             for kind in _RATES[metric]:
-                chance = seed_of(seed, "shift", name)
-                item = rate_disparity(rates, groupings[name], kind=kind, policy=policy, seed=chance)
+                item = rate_disparity(rates, groupings[name], kind=kind, policy=policy, seed=None)
                 if item.verdict is not None:
                     found[name, item.metric] = item.value, item.verdict
     return found

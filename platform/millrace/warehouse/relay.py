@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
 from sqlalchemy import bindparam, select, update
@@ -13,6 +14,7 @@ from millrace.contracts.errors import CannotReach
 from millrace.contracts.events import now
 from millrace.settings import Settings
 from millrace.warehouse.leadership import Leadership, leadership_of
+from millrace.warehouse.looks import Looks, looks_at
 from millrace.warehouse.schema import Outbox
 from millrace.warehouse.sender import Delivered, Pending, Sender
 from millrace.warehouse.store import Warehouse
@@ -20,7 +22,8 @@ from millrace.warehouse.store import Warehouse
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.02
-"""How often an idle relay looks for rows; its share of an event's latency is half of that. One look costs 0.2 ms."""
+"""How often an idle relay looks for rows; its share of an event's latency is half of that. A look costs 0.5 ms of a
+processor, and 3 µs where nothing was committed since the last one."""
 BATCH_ROWS: Final = 500
 MAX_IN_FLIGHT: Final = 2_000
 STANDBY_SECONDS: Final = 0.5
@@ -53,7 +56,8 @@ class Relay:
                         stop.wait(STANDBY_SECONDS)
                         continue
                     log.info("relay.leading")
-                    self._lead(stop)
+                    with closing(looks_at(self._warehouse.engine)) as looks:
+                        self._lead(stop, looks)
                 except (CannotReach, DBAPIError) as error:
                     log.warning("relay.database_away reason=%s", error)
                     self._sender.abandon()
@@ -72,7 +76,7 @@ class Relay:
             raise CannotReach("another relay is at work on this database", remedy="leave it to that one")
         before, deadline = self.sent, time.monotonic() + seconds
         try:
-            while (self._send_next() or self._sender.in_flight()) and time.monotonic() < deadline:
+            while (self._sender.send(self._next()) or self._sender.in_flight()) and time.monotonic() < deadline:
                 self._sender.poll(POLL_SECONDS)
                 self._mark()
             self._finish()
@@ -80,30 +84,33 @@ class Relay:
             self._leadership.release()
         return self.sent - before
 
-    def _lead(self, stop: threading.Event) -> None:
+    def _lead(self, stop: threading.Event, looks: Looks) -> None:
         self._sender.warm()
-        checked = time.monotonic()
+        checked, idle = time.monotonic(), False
         while not stop.is_set():
             if time.monotonic() - checked > STANDBY_SECONDS:
-                checked = time.monotonic()
+                # a look at least this often, whatever the database says of itself
+                checked, idle = time.monotonic(), False
                 if not self._leadership.holds():
                     log.warning("relay.leadership_lost")
                     self._sender.abandon()
                     return
             self._mark()
             self._wake.clear()
-            sent = self._send_next()
+            # asked before the look: what is committed during it is seen by the next one
+            sent = 0
+            if looks.due() or not idle:
+                rows = self._next()
+                sent = self._sender.send(rows)
+                idle = not rows and not self._sender.busy_keys()
             if self._sender.in_flight():
                 self._sender.poll(POLL_SECONDS)
             elif not sent:
                 self._wake.wait(POLL_SECONDS)
 
-    def _send_next(self) -> int:
+    def _next(self) -> list[Pending]:
         room = MAX_IN_FLIGHT - self._sender.in_flight()
-        if room <= 0:
-            return 0
-        rows = self._unsent(self._sender.busy_keys(), limit=min(room, BATCH_ROWS))
-        return self._sender.send(rows)
+        return [] if room <= 0 else self._unsent(self._sender.busy_keys(), limit=min(room, BATCH_ROWS))
 
     def _unsent(self, busy: Sequence[str], *, limit: int) -> list[Pending]:
         wanted = (

@@ -49,7 +49,6 @@ def test_predictions_belong_to_the_rows_by_position_also_where_a_target_is_missi
         favourable=(frame[TARGET][there] == POSITIVE).to_numpy(),
         predicted=(said[there] == POSITIVE).to_numpy(),
         policy=report.policy,
-        seed=0,
     )
 
 

@@ -26,7 +26,7 @@ def _people(rows: int = 2_000, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]
 
 
 def _shift(columns: pd.DataFrame, hits: np.ndarray, predicted: np.ndarray | None = None) -> ShiftReport:
-    return shift_groups(columns, favourable=hits, predicted=predicted, policy=POLICY, seed=0)
+    return shift_groups(columns, favourable=hits, predicted=predicted, policy=POLICY)
 
 
 def test_the_rate_of_everybody_follows_the_shares() -> None:

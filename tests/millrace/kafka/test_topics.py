@@ -15,17 +15,17 @@ def _configuration(settings, name):
     return {key: entry.value for key, entry in future.result().items()}
 
 
-def test_creating_the_chains_topics_twice_creates_them_once(broker_settings):
-    # what other tests made on this broker is not the chain's
-    there = {one.name for one in list_topics(broker_settings)}
-    names = set(broker_settings.topics.all()) - there
-    assert names
-    create_topics(broker_settings)
-    before = [one for one in list_topics(broker_settings) if one.name in names]
-    assert {one.name for one in before} == names
-    assert {one.partitions for one in before} == {broker_settings.partitions}
-    assert create_topics(broker_settings) == []
-    assert [one for one in list_topics(broker_settings) if one.name in names] == before
+def test_creating_the_chains_topics_twice_creates_them_once(broker_settings, wait_for):
+    # what others make on this broker meanwhile is not this chain's
+    own = {name: f"{value}-own" for name, value in broker_settings if name.endswith("_topic")}
+    settings = broker_settings.model_copy(update=own)
+    names = set(settings.topics.all())
+    assert set(create_topics(settings)) == names
+    wait_for(lambda: names <= {one.name for one in list_topics(settings)})
+    before = [one for one in list_topics(settings) if one.name in names]
+    assert {one.partitions for one in before} == {settings.partitions}
+    assert create_topics(settings) == []
+    assert [one for one in list_topics(settings) if one.name in names] == before
 
 
 def test_only_missing_topics_are_created_and_named(broker_settings, make_topic):
@@ -46,8 +46,10 @@ def test_the_chains_events_are_on_the_disk_before_they_are_acknowledged(broker_s
     assert _configuration(broker_settings, broker_settings.topics.bias_trigger)["flush.messages"] == "1"
 
 
-def test_a_topic_that_is_not_there_is_left_out_of_a_description(broker_settings, make_topic):
+def test_a_topic_that_is_not_there_is_left_out_of_a_description(broker_settings, make_topic, wait_for):
     name = make_topic()
+    # the broker hears of a new topic a little after the controller has made it
+    wait_for(lambda: describe_topics(broker_settings, [name]))
     assert [one.name for one in describe_topics(broker_settings, [name, "no-such-topic"])] == [name]
 
 

@@ -52,11 +52,11 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory, make_settings: Ma
 
 @pytest.fixture(scope="session")
 def _migrated_postgres(postgres_url: str, tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> str:
-    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    admin, name = create_engine(postgres_url, isolation_level="AUTOCOMMIT"), f"warehouse_{uuid.uuid4().hex[:12]}"
     with admin.connect() as connection:
-        connection.execute(text("CREATE DATABASE warehouse_tests"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
     admin.dispose()
-    url = postgres_url.removesuffix("postgres") + "warehouse_tests"
+    url = postgres_url.removesuffix("postgres") + name
     settings = make_settings(tmp_path_factory.mktemp("migrated"), MILLRACE_DATABASE_URL=url)
     open_warehouse(settings, migrate=True).engine.dispose()
     return url

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -20,51 +21,64 @@ STEPS = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def children(tmp_path_factory):
+    """`children({…})` gives how a process that ran the sinks ended, and the steps that it told."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        # a process with threads cannot be forked: those of numpy, and that of pyarrow's memory
+        "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    }  # fmt: skip
+    log = tmp_path_factory.mktemp("sinks") / "log"
+    with (
+        log.open("w") as trouble,
+        subprocess.Popen(
+            [sys.executable, CHILD], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=trouble,
+            env=environment, start_new_session=True,
+        ) as loaded,
+    ):  # fmt: skip
+
+        def run(told):
+            loaded.stdin.write(json.dumps(told) + "\n")
+            loaded.stdin.flush()
+            assert select.select([loaded.stdout], [], [], 60)[0], f"not ended within 60 s: {log.read_text()}"
+            found = json.loads(loaded.stdout.readline())
+            return found | {"trouble": log.read_text()}
+
+        try:
+            yield run
+        finally:
+            os.killpg(loaded.pid, signal.SIGKILL)
+
+
 @pytest.fixture
-def start(live, tmp_path):
-    """`start(step=…)` runs both sinks in a process of their own; whatever still lives in the end is killed."""
-    running = []
+def ended(children, live, tmp_path):
+    """`ended(-signal.SIGKILL, step=…)` runs both sinks in a process of their own, and gives the steps that it told."""
 
-    def begin(**told):
+    def run(status, **told):
         told |= {"home": str(live.home), "port": live.kafka_port, "topic": live.scored_topic, "folder": str(tmp_path)}
-        child = subprocess.Popen(
-            [sys.executable, str(CHILD), json.dumps(told)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )  # fmt: skip
-        running.append(child)
-        return child
+        found = children(told)
+        assert found["status"] == status, found["trouble"]
+        return found["steps"]
 
-    yield begin
-    for child in running:
-        child.kill()
-        child.communicate()
-
-
-def ended(child, status, *, told=""):
-    steps, trouble = child.communicate(told, timeout=60)
-    assert child.returncode == status, trouble
-    return steps.split()
+    return run
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_at_any_step_loses_and_doubles_nothing(put, scored, start, check_once, tmp_path, step):
+def test_a_kill_at_any_step_loses_and_doubles_nothing(put, scored, ended, check_once, tmp_path, step):
     put(*(scored(n) for n in range(900)))
-    ended(start(step=step, time=2 if step.startswith(("csv", "parquet")) else 1), -signal.SIGKILL)
-    ended(start(), 0)
+    ended(-signal.SIGKILL, step=step, time=2 if step.startswith(("csv", "parquet")) else 1)
+    ended(0)
     check_once(tmp_path, 900)
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_of_the_work_lose_and_double_nothing(put, scored, start, check_once, tmp_path):
+def test_twenty_kills_at_random_moments_of_the_work_lose_and_double_nothing(put, scored, ended, check_once, tmp_path):
     draw, sent, met = random.Random(SEED), 0, set()
-    child = start(kill_after=draw.uniform(0.0, 0.2), held=True)
     for _ in range(20):
         put(*(scored(n) for n in range(sent, sent + 200)))
         sent += 200
-        following = start(kill_after=draw.uniform(0.0, 0.2), held=True)
-        met.add(ended(child, -signal.SIGKILL, told="go\n")[-1])
-        child = following
+        met.add(ended(-signal.SIGKILL, kill_after=draw.uniform(0.0, 0.2))[-1])
     assert len(met) > 1, f"every kill met the same step: {met}"
-    ended(start(), 0)
+    ended(0)
     check_once(tmp_path, sent)
