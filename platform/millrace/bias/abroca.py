@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.resampling import percentiles, resample
+from millrace.bias.resampling import distance_limits, resample, resample_alike
 from millrace.bias.score_bins import count_scores
 from millrace.bias.score_figures import Abroca
 
@@ -66,7 +66,7 @@ def abroca_by_group(
     policy: Policy,
     seed: int,
 ) -> tuple[Abroca, ...]:
-    """Every chosen group against everyone else, with the percentile interval of resampled counts of binned scores."""
+    """Every chosen group against everyone else, with the interval of resampled counts of binned scores."""
     import numpy as np
 
     bins = count_scores(scores, positive, grouping, chances=chances)
@@ -80,16 +80,20 @@ def abroca_by_group(
         low = high = float("nan")
         if np.isfinite(value):
             sides = np.stack([table[group], table.sum(axis=0) - table[group]])
-            drawn = resample(sides, draws=min(policy.bootstraps, MOST_DRAWS), seed=seed)
-            low, high = (float(limit[0]) for limit in percentiles(binned_areas(drawn)[:, None], policy.confidence))
+            draws, there = min(policy.bootstraps, MOST_DRAWS), np.array([value])
+            areas, alike = (
+                binned_areas(drawn(sides, draws=draws, seed=seed))[:, None] for drawn in (resample, resample_alike)
+            )
+            limits = distance_limits(areas, there, policy.confidence, alike=alike)
+            low, high = (float(limit[0]) for limit in limits)
         known = np.isfinite(value)
         found.append(
             Abroca(
                 group=grouping.names[group],
                 rows=int(inside.sum()),
                 value=value if known else None,
-                low=min(low, value) if known and np.isfinite(low) else None,
-                high=max(high, value) if known and np.isfinite(high) else None,
+                low=low if known and np.isfinite(low) else None,
+                high=high if known and np.isfinite(high) else None,
             )
         )
     return tuple(found)

@@ -1,7 +1,8 @@
 """Calibration by group: reliability in bins of the score, and the expected calibration error.
 
 ECE: M. Naeini, G. Cooper, M. Hauskrecht 2015, bins of equal width. Resamples are multinomial draws of the (bin, label)
-counts; the mean score of a bin stays. ECE is never below 0, so chance alone lifts it, and more in small groups.
+counts; the mean score of a bin stays. ECE is never below 0, so chance alone lifts it, and more in small groups: the
+interval begins at 0 where scores that are right in every bin would show as much.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from millrace.bias.intervals import quantile, wilson
-from millrace.bias.resampling import percentiles, resample
+from millrace.bias.resampling import distance_limits, resample
 from millrace.bias.score_figures import Bin, Reliability
 
 if TYPE_CHECKING:
@@ -44,13 +45,15 @@ def reliability_by_group(
     means = sums / np.maximum(rows, 1)
     where = np.flatnonzero(chosen)
     drawn = resample(counts[where], draws=policy.bootstraps, seed=seed)
-    low, high = percentiles(calibration_error(drawn, means[where]), policy.confidence)
+    errors = calibration_error(counts[where], means[where])
+    alike = _right(rows[where], means[where], draws=policy.bootstraps, seed=seed)
+    low, high = distance_limits(calibration_error(drawn, means[where]), errors, policy.confidence, alike=alike)
     rate_low, rate_high = wilson(counts[..., 1], rows, quantile(policy.confidence))
     return tuple(
         Reliability(
             group=grouping.names[group],
             rows=int(rows[group].sum()),
-            error=float(calibration_error(counts[group], means[group])),
+            error=float(errors[place]),
             low=float(low[place]),
             high=float(high[place]),
             bins=tuple(
@@ -69,3 +72,12 @@ def reliability_by_group(
         )
         for place, group in enumerate(where.tolist())
     )
+
+
+def _right(rows: np.ndarray, means: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
+    """ECE of scores that are right in every bin, shape (draws, groups)."""
+    import numpy as np
+
+    # a mean of sums may lie a last digit beyond 0 to 1
+    hits = np.random.default_rng(seed).binomial(rows, np.clip(means, 0.0, 1.0), size=(draws, *rows.shape))
+    return calibration_error(np.stack([rows - hits, hits], axis=-1), means)

@@ -2,14 +2,14 @@
 
 The distance is the first Wasserstein distance (earth mover's) between a group and everyone else: how far the numbers
 of the one would have to be moved, on average, to lie like those of the other. It is never below 0, so chance alone
-lifts it, and more in small groups. Its interval is the percentile interval of resampled counts in quantile bins.
+lifts it, and more in small groups. Its interval is that of resampled counts in quantile bins.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from millrace.bias.resampling import percentiles, resample
+from millrace.bias.resampling import distance_limits, resample, resample_alike
 from millrace.bias.score_figures import Distribution
 
 if TYPE_CHECKING:
@@ -62,9 +62,12 @@ def distributions_by_group(
         low = high = float("nan")
         if np.isfinite(value):
             sides = np.stack([table[group], table.sum(axis=0) - table[group]])
-            drawn = resample(sides, draws=min(policy.bootstraps, MOST_DRAWS), seed=seed)
-            limits = percentiles(_binned(drawn, middles)[:, None], policy.confidence)
-            low, high = min(float(limits[0][0]), value), max(float(limits[1][0]), value)
+            draws, there = min(policy.bootstraps, MOST_DRAWS), np.array([value])
+            away, alike = (
+                _binned(drawn(sides, draws=draws, seed=seed), middles)[:, None] for drawn in (resample, resample_alike)
+            )
+            limits = distance_limits(away, there, policy.confidence, alike=alike)
+            low, high = (float(limit[0]) for limit in limits)
         known = bool(np.isfinite(value))
         found.append(
             Distribution(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from millrace.bias.figures import AttributeReport
     from millrace.bias.score_figures import ScoreBins, ScoreCounts
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 220, 60, 12, 26
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 220, 66, 12, 26
 MOST_CURVES = 6
 
 

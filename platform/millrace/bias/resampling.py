@@ -67,3 +67,38 @@ def percentiles(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.nd
     high = np.take_along_axis(order, np.ceil((1 - tail) * last).astype(int)[None], axis=0)[0]
     unknown = missing.mean(axis=0) > UNDEFINED_LIMIT
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
+
+
+def resample_alike(counts: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
+    """Counts as they would be if all sides were alike, shape (draws, sides, …, bins), of counts (sides, …, bins).
+
+    Every side keeps its rows of each kind; they lie in the bins as those of all sides together do.
+    """
+    import numpy as np
+
+    together = counts.sum(axis=0)
+    rows = together.sum(axis=-1, keepdims=True)
+    shares = together / np.maximum(rows, 1)
+    # a kind without rows draws nothing, but its shares must still sum to one
+    shares[..., 0] += rows[..., 0] == 0
+    totals = counts.sum(axis=-1).astype(np.int64)
+    return np.random.default_rng(seed).multinomial(totals, shares, size=(draws, *totals.shape))
+
+
+def distance_limits(
+    draws: np.ndarray, values: np.ndarray, confidence: float, *, alike: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits over axis 0 for what is never below 0, such as an area between curves; nan where `percentiles` has it.
+
+    Chance alone lifts such a figure: resamples lie higher than the rows they are drawn from, and those about as much
+    higher than where they come from. The lower limit is the percentile less twice that step, and 0 where figures drawn
+    without any difference (`alike`) are as large.
+    """
+    import numpy as np
+
+    low, high = percentiles(draws, confidence)
+    known = ~np.isnan(draws)
+    mean = np.where(known, draws, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    lower = np.clip(low - 2 * np.maximum(mean - values, 0.0), 0.0, values)
+    by_chance = percentiles(alike, confidence)[1]
+    return np.where(values <= by_chance, np.where(np.isnan(low), np.nan, 0.0), lower), np.maximum(high, values)

@@ -6,9 +6,12 @@ import pytest
 from scipy.stats import wasserstein_distance
 from sklearn.metrics import balanced_accuracy_score, precision_score
 
+from millrace.bias.distributions import distributions_by_group
 from millrace.bias.figures import AttributeReport
+from millrace.bias.groups import group_rows
 from millrace.bias.label import measure_label_bias
 from millrace.bias.macro import macro_average
+from millrace.bias.policy import shipped_policy
 from millrace.bias.predictions import measure_model_bias
 from millrace.bias.rates import Rates
 from millrace.contracts.task import Answers
@@ -35,6 +38,27 @@ def test_the_distance_of_predictions_is_scipys_and_its_interval_holds_it() -> No
         assert one.wasserstein == pytest.approx(wasserstein_distance(said[inside], said[~inside]))
         assert one.deviations == pytest.approx(one.wasserstein / truth.std(ddof=1))  # type: ignore[operator]
         assert 1 < one.low <= one.wasserstein <= one.high < 3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_intervals_of_the_distance_hold_as_often_as_they_say_also_where_there_is_none(shift: float) -> None:
+    rng, rows, repeats, held = np.random.default_rng(4), 300, 150, 0
+    policy = shipped_policy().model_copy(update={"bootstraps": 200})
+    for seed in range(repeats):
+        who = rng.random(rows) < 0.4
+        numbers = rng.normal(size=rows) + shift * who
+        grouping = group_rows(pd.Series(np.where(who, "a", "b")), policy=policy)
+        one = next(
+            found
+            for found in distributions_by_group(
+                numbers, numbers, grouping, np.array([True, True]), deviation=1.0, policy=policy, seed=seed
+            )
+            if found.group == "a"
+        )
+        assert one.low is not None
+        assert one.high is not None
+        held += one.low <= shift <= one.high
+    assert held >= 0.93 * repeats
 
 
 def test_residual_quantiles_are_those_of_the_group() -> None:

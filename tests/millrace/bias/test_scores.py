@@ -80,6 +80,23 @@ def test_reliability_equals_plain_recomputation() -> None:
         assert one.low <= one.error <= one.high
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.05, 0.15])
+def test_intervals_of_the_calibration_error_hold_at_least_as_often_as_they_say(shift: float) -> None:
+    """Also where nothing is wrong: an interval of resamples alone would never reach 0."""
+    rng = np.random.default_rng(int(shift * 100))
+    policy = POLICY.model_copy(update={"bootstraps": 200})
+    rows, repeats, held = 500, 200, 0
+    for seed in range(repeats):
+        scores = 0.8 * rng.beta(2, 2, rows)
+        grouping = group_rows(pd.Series(["a"] * rows), policy=policy)
+        (found,) = reliability_by_group(
+            scores, rng.random(rows) < scores + shift, grouping, np.array([True]), policy=policy, seed=seed
+        )
+        assert found.low <= found.error <= found.high
+        held += found.low <= shift <= found.high
+    assert held >= 0.93 * repeats
+
+
 def test_a_group_that_is_scored_too_high_is_badly_calibrated() -> None:
     who, chance, label = _scored(6_000)
     scores = np.where(who == "b", np.minimum(chance + 0.2, 1.0), chance)
