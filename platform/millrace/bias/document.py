@@ -103,6 +103,8 @@ class PolicyShape(_Shape):
     scope: Scope
     mitigation: MitigationRule | None
     reference: Reference
+    bands: dict[str, tuple[float, ...]]
+    """Where the bands of a column of numbers begin, for the columns that the policy names."""
     lines: dict[JudgedMetric, PolicyLine]
     settings: dict[str, PolicySetting]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from millrace.bias.figures import MISSING
 from millrace.bias.values import as_text, codes_of
 from millrace.bias.weights import Weighted, effective
+from millrace.contracts.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,6 +87,9 @@ def group_rows(column: pd.Series[Any], *, policy: Policy, weights: np.ndarray | 
 
     Rows without a value are the group `(missing)`, named last. Beyond `policy.maximum_groups` the smallest groups are
     pooled and the pool says how many values it holds.
+
+    Raises:
+        BadInput: the policy names bands of the column, which holds no numbers.
     """
     import pandas as pd
 
@@ -93,8 +97,15 @@ def group_rows(column: pd.Series[Any], *, policy: Policy, weights: np.ndarray | 
     banded = pd.api.types.is_datetime64_any_dtype(dtype) or (
         pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
     )
+    named = str(column.name) in policy.bands and bool(column.notna().any())
+    if named and not (banded and pd.api.types.is_numeric_dtype(dtype)):
+        raise BadInput(
+            f"policy {policy.name} names bands of column {str(column.name)[:80]!r}, which holds no numbers",
+            field="policy",
+            remedy="leave the column out of bands, or make every value of it a number",
+        )
     edges = None
-    if banded and column.nunique() > CATEGORY_LIMIT:
+    if banded and (named or column.nunique() > CATEGORY_LIMIT):
         codes, names, how, edges = _bands(column, policy)
         remarks = [""] * len(names)
     else:
@@ -129,7 +140,9 @@ def _bands(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str
         how = "four bands of about equal size (quartiles)"
     else:
         values = column[present].to_numpy(dtype=float)
-        if _is_age(str(column.name), values):
+        if str(column.name) in policy.bands:
+            edges, how = np.array(policy.bands[str(column.name)], dtype=float), "bands that the policy names"
+        elif _is_age(str(column.name), values):
             edges, how = np.array(policy.age_bands, dtype=float), "age bands of the policy"
         else:
             edges = np.unique(np.quantile(values, [0.25, 0.5, 0.75], method="inverted_cdf"))

@@ -1,11 +1,12 @@
 """Policies: the lines that verdicts are drawn at and what a comparison needs, each with its source and its limits."""
 
+import itertools
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from millrace.bias.mitigation.rule import MitigationRule
 from millrace.bias.verdicts import Better
@@ -105,6 +106,10 @@ class Policy(BaseModel):
     maximum_crossings: int = Field(12, ge=0, le=200)
     crossing_depth: Literal[1, 2, 3] = 3
     age_bands: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (25, 40, 60)
+    bands: dict[str, Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=50)]] = Field(
+        default_factory=dict
+    )
+    """Column of numbers → where its bands begin, rising; without it ages have `age_bands`, other numbers quarters."""
     kept_ratio: float = Field(0.9, gt=0, lt=1)
     bootstraps: int = Field(2000, ge=100, le=100_000)
     permutations: int = Field(999, ge=99, le=100_000)
@@ -120,6 +125,13 @@ class Policy(BaseModel):
                 raise ValueError(f"reference: the shares of {column!r} sum to more than 1")
         if self.reference and not self.reference_source:
             raise ValueError("reference: name its source (reference_source)")
+        return self
+
+    @model_validator(mode="after")
+    def _bands_rise(self) -> Self:
+        for column, starts in self.bands.items():
+            if any(right <= left for left, right in itertools.pairwise(starts)):
+                raise ValueError(f"bands: those of {column!r} do not rise")
         return self
 
     @model_validator(mode="after")
@@ -150,6 +162,7 @@ class Policy(BaseModel):
             },
             "mitigation": values["mitigation"],
             "reference": {"source": self.reference_source, "shares": values["reference"]},
+            "bands": values["bands"],
             "lines": {
                 metric: {"at": line.at, "better": better(metric), "source": line.source}
                 for metric, line in self.lines.items()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from millrace.bias.groups import MISSING, Grouping, group_rows
 from millrace.bias.policy import shipped_policy
+from millrace.contracts.errors import BadInput
 
 POLICY = shipped_policy()
 
@@ -40,6 +41,25 @@ def test_other_numbers_are_cut_into_quarters() -> None:
     grouping = _groups(np.arange(1000), "wage")
     assert list(_sizes(grouping).values()) == [249, 250, 250, 251]
     assert "quartiles" in grouping.how
+
+
+def test_numbers_are_cut_where_the_policy_says_few_values_or_many() -> None:
+    policy = POLICY.model_copy(update={"bands": {"income": (1000.0, 2500.5)}})
+    for values in (list(range(0, 4000, 10)), [0, 1000, 2500, 3000]):
+        grouping = group_rows(pd.Series(values, name="income"), policy=policy)
+        assert grouping.names == ("below 1000", "1000 to below 2500.5", "2500.5 and above")
+        assert grouping.how == "bands that the policy names"
+        told = pd.cut(pd.Series(values), [-1, 999.9, 2500.4, 9999], labels=False).to_list()
+        assert grouping.codes.tolist() == told
+    assert group_rows(pd.Series([0.5] * 40, name="other"), policy=policy).how == "one group for each value"
+
+
+def test_bands_of_a_column_that_holds_no_numbers_are_refused() -> None:
+    policy = POLICY.model_copy(update={"bands": {"income": (1000.0,)}})
+    with pytest.raises(BadInput, match="holds no numbers") as caught:
+        group_rows(pd.Series(["much", "little"] * 40, name="income"), policy=policy)
+    assert caught.value.field == "policy"
+    assert group_rows(pd.Series([None] * 40, name="income"), policy=policy).names == (MISSING,)
 
 
 def test_few_numbers_are_values() -> None:
