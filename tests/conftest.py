@@ -95,20 +95,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared.end()
 
 
+_TOGETHER = {
+    # they share one platform, and are the longest piece
+    "journeys": ("tests/journeys/",),
+    # AutoML, shap, MLflow's client and Great Expectations take ten to twenty seconds of a processor to import
+    "models": (
+        "tests/millrace/automl/", "tests/millrace/text/", "tests/millrace/explain/", "tests/millrace/quality/",
+        "tests/assets/", "tests/jobs/test_champion.py", "tests/millrace/lineage/test_models.py",
+    ),
+    # they share one code server and one pool
+    "warm runs": ("tests/warm_runs/",),
+    # fairlearn and the references of figures
+    "bias": ("tests/millrace/bias/", "tests/millrace/cli/test_bias"),
+}  # fmt: skip
+"""What stays in one process, and goes first: what is left fills the processes beside it."""
+
+
+def _piece(nodeid: str) -> str | None:
+    return next((name for name, starts in _TOGETHER.items() if nodeid.startswith(starts)), None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Journeys come first: they are the longest piece, and what is left fills the processes beside theirs."""
-    items.sort(key=lambda item: item.path.parent.name != "journeys")
+    """Long pieces come first."""
+    order = [*_TOGETHER, None]
+    items.sort(key=lambda item: order.index(_piece(item.nodeid)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    """A file's tests stay in one process, and all journeys, which share one platform, in another."""
-    return _JourneysTogether(config, log)
+    """A file's tests stay in one process, and so do the files of a piece."""
+    return _PiecesTogether(config, log)
 
 
-class _JourneysTogether(LoadFileScheduling):
+class _PiecesTogether(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return "tests/journeys" if file.startswith("tests/journeys/") else file
+        return _piece(nodeid) or super()._split_scope(nodeid)
 
 
 def require_real(there: object, reason: str) -> None:
