@@ -38,7 +38,7 @@ from millrace.settings import Settings
 from millrace.warehouse.models import ModelFacts
 from millrace.warehouse.saves import Made, save_model
 from millrace.warehouse.stage_work import StageWork
-from millrace.warehouse.store import Warehouse
+from millrace.warehouse.store import Warehouse, open_warehouse
 from millrace.warehouse.uploads import receive, store_upload
 
 REAL = "MILLRACE_REQUIRE_REAL"
@@ -98,10 +98,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _TOGETHER = {
     # they share one platform, and are the longest piece
     "journeys": ("tests/journeys/",),
-    # AutoML, shap, MLflow's client and Great Expectations take ten to twenty seconds of a processor to import
+    # AutoML, shap, torch, MLflow and Great Expectations take twenty seconds of a processor to import
     "models": (
         "tests/millrace/automl/", "tests/millrace/text/", "tests/millrace/explain/", "tests/millrace/quality/",
         "tests/assets/", "tests/jobs/test_champion.py", "tests/millrace/lineage/test_models.py",
+        "tests/millrace/streams/documents/test_transformers_serve.py",
     ),
     # they share one code server and one pool
     "warm runs": ("tests/warm_runs/",),
@@ -186,6 +187,23 @@ def settings_in(folder: Path, **environment: str | int) -> Settings:
 def make_settings() -> MakeSettings:
     """`make_settings(tmp_path, MILLRACE_POLICY="autopilot", …)` gives settings of a home there, on free ports."""
     return settings_in
+
+
+@pytest.fixture(scope="session")
+def with_tables(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Settings], Settings]:
+    """`with_tables(settings)` puts a SQLite database with the warehouse's tables, and nothing in them, into the home.
+
+    They are copied: the migrations take ten times as long.
+    """
+    template = settings_in(tmp_path_factory.mktemp("warehouse"))
+    open_warehouse(template, migrate=True).engine.dispose()
+
+    def copy(settings: Settings) -> Settings:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template.home / "warehouse.db", settings.home / "warehouse.db")
+        return settings
+
+    return copy
 
 
 @pytest.fixture(scope="session")

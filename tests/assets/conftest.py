@@ -34,8 +34,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def warehouse(live: Settings) -> Warehouse:
-    return open_warehouse(live, migrate=True)
+def warehouse(live: Settings, with_tables: Callable[[Settings], Settings]) -> Warehouse:
+    return open_warehouse(with_tables(live))
 
 
 @pytest.fixture

@@ -38,9 +38,9 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def fresh(live: Settings) -> Iterator[Warehouse]:
+def fresh(live: Settings, with_tables: Callable[[Settings], Settings]) -> Iterator[Warehouse]:
     """A warehouse that no stream has used."""
-    opened = open_warehouse(live, migrate=True)
+    opened = open_warehouse(with_tables(live))
     yield opened
     opened.engine.dispose()
 

@@ -35,8 +35,8 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def warehouse(live: Settings) -> Warehouse:
-    return open_warehouse(live, migrate=True)
+def warehouse(live: Settings, with_tables: Callable[[Settings], Settings]) -> Warehouse:
+    return open_warehouse(with_tables(live))
 
 
 @pytest.fixture

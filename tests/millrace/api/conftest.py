@@ -39,8 +39,8 @@ def api_settings(tmp_path: Path) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def client(api_settings: Callable[..., Settings]) -> Iterator[TestClient]:
-    with TestClient(create_app(api_settings()), base_url="http://127.0.0.1:8000") as found:
+def client(api_settings: Callable[..., Settings], with_tables: Callable[[Settings], Settings]) -> Iterator[TestClient]:
+    with TestClient(create_app(with_tables(api_settings())), base_url="http://127.0.0.1:8000") as found:
         yield found
 
 

@@ -275,12 +275,14 @@ def bench_on() -> Iterator[Callable[[Settings], Bench]]:
 
 
 @pytest.fixture
-def make_bench(tmp_path: Path, make_settings: Callable[..., Settings]) -> Iterator[MakeBench]:
+def make_bench(
+    tmp_path: Path, make_settings: Callable[..., Settings], with_tables: Callable[[Settings], Settings]
+) -> Iterator[MakeBench]:
     """`make_bench(MILLRACE_POLICY="autopilot")` gives a bench on a new SQLite database."""
     made: list[Bench] = []
 
     def make(**environment: str | int) -> Bench:
-        made.append(_bench(make_settings(tmp_path / f"home-{len(made)}", **environment)))
+        made.append(_bench(with_tables(make_settings(tmp_path / f"home-{len(made)}", **environment))))
         return made[-1]
 
     yield make
@@ -289,12 +291,18 @@ def make_bench(tmp_path: Path, make_settings: Callable[..., Settings]) -> Iterat
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def bench(request: pytest.FixtureRequest, tmp_path: Path, make_settings: Callable[..., Settings]) -> Iterator[Bench]:
+def bench(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    make_settings: Callable[..., Settings],
+    with_tables: Callable[[Settings], Settings],
+) -> Iterator[Bench]:
     """A bench on each of the two databases."""
-    environment = {}
     if request.param == "postgresql":
-        environment["MILLRACE_DATABASE_URL"] = request.getfixturevalue("postgres_database")
-    bench = _bench(make_settings(tmp_path, **environment))
+        settings = make_settings(tmp_path, MILLRACE_DATABASE_URL=request.getfixturevalue("postgres_database"))
+    else:
+        settings = with_tables(make_settings(tmp_path))
+    bench = _bench(settings)
     yield bench
     bench.warehouse.engine.dispose()
 

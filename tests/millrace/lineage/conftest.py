@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +65,23 @@ class World:
 
 
 @pytest.fixture
-def warehouse(make_settings: Callable[..., Any], tmp_path: Path) -> Warehouse:
-    return open_warehouse(make_settings(tmp_path), migrate=True)
+def warehouse(make_settings: Callable[..., Any], tmp_path: Path, with_tables: Callable[..., Any]) -> Warehouse:
+    return open_warehouse(with_tables(make_settings(tmp_path)))
 
 
 @pytest.fixture
-def world(warehouse: Warehouse) -> World:
-    refs, hashes = {}, {}
+def world(_finished: World, make_settings: Callable[..., Any], tmp_path: Path) -> World:
+    """A copy that the test may damage."""
+    settings = make_settings(tmp_path)
+    shutil.copytree(Path(str(_finished.warehouse.engine.url.database)).parent, settings.home)
+    return World(open_warehouse(settings), dict(_finished.refs), dict(_finished.hashes))
+
+
+@pytest.fixture(scope="session")
+def _finished(make_settings: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> World:
+    warehouse = open_warehouse(make_settings(tmp_path_factory.mktemp("finished")), migrate=True)
+    refs: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     refs["dataset"] = _upload(warehouse, hashes)
     _pipeline(warehouse)
     table = Ref(refs["dataset"], hashes["table"], part="table")
@@ -105,6 +116,8 @@ def world(warehouse: Warehouse) -> World:
     explanation = report("explanation", "explanation", table, trained, model_version=1)
     for level in LEVELS:
         report(f"xai_report/{level}", "xai", explanation, level=level, model_version=1)
+    # what is closed is in the database's own file, which is copied
+    warehouse.engine.dispose()
     return World(warehouse, refs, hashes)
 
 

@@ -15,8 +15,10 @@ from millrace.warehouse.store import Warehouse, open_warehouse
 
 
 @pytest.fixture
-def warehouse(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Warehouse]:
-    opened = open_warehouse(make_settings(tmp_path), migrate=True)
+def warehouse(
+    make_settings: Callable[..., Settings], with_tables: Callable[[Settings], Settings], tmp_path: Path
+) -> Iterator[Warehouse]:
+    opened = open_warehouse(with_tables(make_settings(tmp_path)))
     yield opened
     opened.engine.dispose()
 

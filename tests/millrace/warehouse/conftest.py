@@ -5,7 +5,6 @@ Above 300 lines because the two databases, the broker and the makers of rows are
 
 import io
 import itertools
-import shutil
 import threading
 import time
 import uuid
@@ -35,19 +34,13 @@ KEY = DatasetKey("ada", "loans")
 SMALL = b"age,region,approved\n31,north,true\n45,south,false\n28,,true\n"
 
 MakeSettings = Callable[..., Settings]
+WithTables = Callable[[Settings], Settings]
 Upload = Callable[..., UploadResult]
 MakeAttempt = Callable[..., StageRequest]
 AddPipeline = Callable[..., None]
 
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-
-
-@pytest.fixture(scope="session")
-def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Path:
-    settings = make_settings(tmp_path_factory.mktemp("migrated"))
-    open_warehouse(settings, migrate=True).engine.dispose()
-    return settings.home / "warehouse.db"
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +67,13 @@ def _emptied(url: str) -> str:
 
 
 @pytest.fixture(params=DATABASES)
-def settings(request: pytest.FixtureRequest, tmp_path: Path, make_settings: MakeSettings) -> Settings:
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, make_settings: MakeSettings, with_tables: WithTables
+) -> Settings:
     """Settings of a home whose database has the tables and nothing in them."""
     if request.param == "postgresql":
         return make_settings(tmp_path, MILLRACE_DATABASE_URL=_emptied(request.getfixturevalue("_migrated_postgres")))
-    made = make_settings(tmp_path)
-    made.home.mkdir()
-    shutil.copy(request.getfixturevalue("_migrated_sqlite"), made.home / "warehouse.db")
-    return made
+    return with_tables(make_settings(tmp_path))
 
 
 @pytest.fixture(params=DATABASES)
@@ -100,12 +92,9 @@ def warehouse(settings: Settings) -> Iterator[Warehouse]:
 
 
 @pytest.fixture
-def light_settings(tmp_path: Path, make_settings: MakeSettings, _migrated_sqlite: Path) -> Settings:
+def light_settings(tmp_path: Path, make_settings: MakeSettings, with_tables: WithTables) -> Settings:
     """For what does not depend on the database."""
-    made = make_settings(tmp_path)
-    made.home.mkdir()
-    shutil.copy(_migrated_sqlite, made.home / "warehouse.db")
-    return made
+    return with_tables(make_settings(tmp_path))
 
 
 @pytest.fixture
