@@ -103,8 +103,8 @@ class PolicyShape(_Shape):
     scope: Scope
     mitigation: MitigationRule | None
     reference: Reference
-    bands: dict[str, tuple[float, ...]]
-    """Where the bands of a column of numbers begin, for the columns that the policy names."""
+    bands: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Where the bands of a column of numbers begin, for the columns that the policy names; earlier reports lack it."""
     lines: dict[JudgedMetric, PolicyLine]
     settings: dict[str, PolicySetting]
 

@@ -148,8 +148,8 @@ class Policy(BaseModel):
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything that the policy says."""
-        return sha256_json(self.model_dump(mode="json"))
+        """Hash of everything that the policy says; one without bands has the hash of before they could be named."""
+        return sha256_json(self.model_dump(mode="json", exclude=None if self.bands else {"bands"}))
 
     def document(self) -> dict[str, Any]:
         """The policy as JSON: lines with direction and source, settings with value and source, hash."""

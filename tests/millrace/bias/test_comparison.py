@@ -93,6 +93,13 @@ def test_reports_of_different_questions_are_refused(change: dict[str, Any], fiel
     assert caught.value.field == field
 
 
+def test_a_report_from_before_policies_named_bands_can_be_compared() -> None:
+    """An upgrade must not make every earlier report one that cannot be read."""
+    earlier = json.loads(json.dumps(FAIR.document()))
+    del earlier["policy"]["bands"]
+    assert compare(earlier, FAIR.document()).verdicts == ()
+
+
 @pytest.mark.parametrize("document", [{}, {"verdicts": []}, {"subject": "label"}])
 def test_what_is_no_report_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
