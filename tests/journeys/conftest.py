@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ import httpx
 import pytest
 
 import definitions
+from millrace.settings import Settings
+from millrace.streams.members import members_of
+from millrace.streams.wanted import wanted_of
+from millrace.warehouse.store import Warehouse, open_warehouse
 
 PORTS = (
     "MILLRACE_API_PORT",
@@ -100,6 +105,21 @@ class Platform:
             assert time.monotonic() < deadline, f"{now['state']} {now['stage']} after {seconds} s: {now['message']}"
             time.sleep(0.2)
 
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The platform's own, for tests that look often."""
+        return open_warehouse(Settings.model_validate({"MILLRACE_HOME": self.home}))
+
+    def member(self, stream: str) -> dict[str, Any]:
+        """The stream's first process, and how many are wanted.
+
+        Read where `millrace stream list` reads it: the command takes most of a second of a processor, and who waits
+        asks ten times a second.
+        """
+        found = [vars(one) for one in members_of(self.warehouse, stream)]
+        wanted = wanted_of(self.warehouse, stream).wanted
+        return (found or [{"alive": False, "pid": None}])[0] | {"wanted": wanted}
+
     def graphql(self, query: str, **variables: Any) -> Any:
         """Dagster's answer."""
         answer = httpx.post(f"{self.dagster_url}/graphql", json={"query": query, "variables": variables}, timeout=30)
@@ -154,6 +174,7 @@ def platform(broker_parts: None, tmp_path_factory: pytest.TempPathFactory, make_
         up = made.command("up", "--detach", "--json")
         assert up.code == 0, up.errors + up.output
         yield made
+        made.warehouse.engine.dispose()
         down = made.command("down")
         assert down.code == 0, down.errors
 

@@ -81,9 +81,7 @@ def _read(platform: Any, topic: str) -> list[bytes | None]:
 
 
 def _member(platform: Any) -> dict[str, Any]:
-    streams = platform.command("stream", "list", "--json").json()["streams"]
-    stream = next(one for one in streams if one["stream"] == STREAM)
-    return (stream["members"] or [{"alive": False, "pid": None}])[0]
+    return dict(platform.member(STREAM))
 
 
 def test_a_killed_process_of_documents_is_followed_by_another_and_none_is_lost_or_doubled(
@@ -115,5 +113,7 @@ def test_a_killed_process_of_documents_is_followed_by_another_and_none_is_lost_o
     assert platform.command("stream", "status", STREAM, "--json").json()["lag_records"] == 0
     platform.command("stream", "stop", STREAM)
     waits(lambda: not _member(platform)["alive"], "the end")
+    streams = platform.command("stream", "list", "--json").json()["streams"]
+    assert [one["alive"] for one in next(one for one in streams if one["stream"] == STREAM)["members"]] == [False]
     verified = platform.command("llm", "verify", "--json")
     assert verified.code == 0, verified.output

@@ -57,10 +57,14 @@ def _events(platform: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _member(platform: Any) -> dict[str, Any]:
+def _listed(platform: Any) -> dict[str, Any]:
     streams = platform.command("stream", "list", "--json").json()["streams"]
     stream = next(one for one in streams if one["stream"] == "score_events")
     return (stream["members"] or [{"alive": False, "pid": None}])[0] | {"wanted": stream["wanted"]}
+
+
+def _member(platform: Any) -> dict[str, Any]:
+    return dict(platform.member("score_events"))
 
 
 def _runs(platform: Any) -> dict[str, str]:
@@ -74,14 +78,15 @@ def _told(platform: Any, query: str, events: str) -> list[str]:
 
 
 def test_a_stream_survives_a_kill_and_a_reload_and_ends_when_it_is_told_to(platform: Any, waits: Any) -> None:
-    assert _member(platform)["wanted"] == 0
+    assert _listed(platform)["wanted"] == 0
     assert platform.command("stream", "start", "--json").json()["wanted"] == 1
     waits(lambda: _member(platform)["alive"], "a process of the stream", seconds=60)
     _send(platform, range(300))
     waits(lambda: len(_scored(platform)) >= 300, "300 scored events")
 
     # killed: another one comes by itself, and takes up where this one stopped
-    killed = _member(platform)["pid"]
+    killed = _listed(platform)["pid"]
+    assert killed == _member(platform)["pid"]
     os.kill(killed, signal.SIGKILL)
     _send(platform, range(300, 600))
     began = time.monotonic()
@@ -154,4 +159,4 @@ def test_the_demo_shows_everything_in_one_command(platform: Any, tmp_path: Any) 
     assert {row["ai_model"] for row in rows} <= {"vader", "of the new code"}
     assert {row["ai_model"] for row in rows[-100:]} == {"vader"}
     assert (tmp_path / "ai_kafka_results" / "manifest.json").exists()
-    assert _member(platform)["wanted"] == 0
+    assert _listed(platform)["wanted"] == 0
