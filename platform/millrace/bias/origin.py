@@ -31,6 +31,8 @@ class Source(BaseModel):
     score: str | None = None
     strata: str | None = None
     weights: str | None = None
+    above: float | None = None
+    """The number above which the target was favourable."""
     dataset: str | None = None
     """`user.dataset`."""
     version: int | None = None

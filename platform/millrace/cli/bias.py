@@ -34,6 +34,13 @@ def bias(
     positive: Annotated[
         str | None, typer.Option(help="Favourable value of the target; proposed when left out.", rich_help_panel=_WHAT)
     ] = None,
+    above: Annotated[
+        float | None,
+        typer.Option(
+            help="Asks of a target of numbers whether it is above this one, which is then favourable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(help="classification or regression; proposed when left out.", rich_help_panel=_WHAT),
@@ -128,7 +135,7 @@ def bias(
     options = BiasOptions(
         file=file, target=target, sensitive=",".join(sensitive), positive=positive, task=task, strata=strata,
         predictions=predictions, score=score, policy=policy, proxies=proxies, shift=shift, seed=seed, previous=previous,
-        weights=weights, out=out, mitigate=mitigate, treat=treat, aim=aim,
+        weights=weights, out=out, mitigate=mitigate, treat=treat, aim=aim, above=above,
     )  # fmt: skip
     raise typer.Exit(measure(options, as_json=as_json))
 

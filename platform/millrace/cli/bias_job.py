@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from millrace import __version__
+from millrace.cli.bias_above import ask_above
 from millrace.cli.bias_accounting import account_for_file
 from millrace.cli.bias_mitigation import (
     check_mitigation,
@@ -54,11 +55,12 @@ def measure(options: BiasOptions, *, as_json: bool) -> int:
     frame, profile = _read(options.file)
     table = frame
     frame, weights, notes = read_weighted(options, frame)
+    options, frame, asked = ask_above(options, frame)
     answers, proposed = find_answers(options, frame, profile)
     report = _report(options, frame, answers, policy, weights)
     people = None if weights is not None else options.weights
     steps = account_for_file(table, profile, frame, people=people, answers=answers, policy=policy)
-    report = replace(report, notes=(*report.notes, *notes), parts=(*report.parts, steps))
+    report = replace(report, notes=(*report.notes, *notes, *asked), parts=(*report.parts, steps))
     if options.proxies:
         found = _proxies(options, frame, answers, policy)
         report = replace(report, parts=report.parts if found is None else (*report.parts, found))
@@ -190,6 +192,7 @@ def _source(options: BiasOptions) -> "Source":
         score=options.score,
         strata=options.strata,
         weights=options.weights,
+        above=options.above,
     )
 
 

@@ -28,6 +28,7 @@ class BiasOptions:
     treat: str | None = None
     aim: str = "demographic-parity"
     shift: bool = False
+    above: float | None = None
 
 
 def check_predictions(options: BiasOptions) -> None:

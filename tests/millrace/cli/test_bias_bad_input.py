@@ -1,5 +1,6 @@
 """What `millrace bias` says to a person whose file or options cannot be used: what is wrong, where, and what to do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -117,3 +118,42 @@ def test_a_terminal_that_cannot_show_a_crossings_sign_gets_the_report_all_the_sa
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False)
     assert "sex ? town" in ran.stdout
     assert (tmp_path / "people-bias.html").exists()
+
+
+def test_a_threshold_for_a_target_of_numbers_gives_the_figures_of_the_same_question_in_words(
+    millrace: Callable[..., Any], people: Callable[..., str]
+) -> None:
+    rng = np.random.default_rng(3)
+    wage = rng.integers(20, 80, ROWS).astype(float)
+    wage[7] = np.nan
+    words = np.where(wage > 50, "above 50", "at most 50").astype(object)
+    words[7] = None
+    found = []
+    for got, options in ((wage, ["--above", "50"]), (words, ["--positive", "above 50"])):
+        ran = millrace("bias", people(got=got), "--target", "got", "--sensitive", "sex", "--json", *options)
+        assert ran.code == 0, ran.err
+        found.append(json.loads(Path(ran.last["json"]).read_text(encoding="utf-8")))
+    asked, said = found
+    assert asked["attributes"] == said["attributes"]
+    assert (asked["positive"], asked["task_type"], asked["rows"]) == ("above 50", "classification", ROWS - 1)
+    assert asked["input"]["above"] == 50
+    assert "got was read as whether it is above 50." in asked["notes"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "told"),
+    [
+        (["--above", "nan"], "above", "no finite number"),
+        (["--above", "9"], "above", "every value of 'wage' is at most 9"),
+        (["--above", "1", "--positive", "yes"], "positive", "a favourable value of its own"),
+        (["--above", "1", "--task", "regression"], "task", "a favourable value of its own"),
+        (["--above", "1", "--predictions", "got"], "predictions", "which is not a number"),
+    ],
+)
+def test_a_threshold_that_cannot_be_meant_is_refused(
+    millrace: Callable[..., Any], people: Callable[..., str], options: list[str], field: str, told: str
+) -> None:
+    ran = millrace("bias", people(wage=np.arange(ROWS) % 4), "--target", "wage", "--sensitive", "sex", *options)
+    assert ran.code == 2
+    assert told in ran.err
+    assert field in ran.err
