@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from millrace.bias.figures import MISSING
 from millrace.bias.values import as_text, codes_of
 from millrace.bias.weights import Weighted, effective
 from millrace.contracts.errors import BadInput
+from millrace.pages.filters import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,10 @@ NO_VALUE = "not compared: rows without a value"
 POOLED = "not compared: several values pooled"
 CATEGORY_LIMIT = 10
 """A numeric column with more distinct values than this is cut into bands."""
+NAMED = 5
+"""Values that a sentence names."""
+_FEW = 0.2
+"""Share of a column's distinct values, which are no numbers, up to which the others are thought to be meant as such."""
 _AGE = re.compile(r"(^|[^a-z])ages?([^a-z]|$)", re.IGNORECASE)
 
 
@@ -38,6 +44,8 @@ class Grouping:
     """Weight of each row, where rows do not count alike."""
     edges: np.ndarray | None = None
     """Where bands begin, without the first (dates as whole numbers of their unit); None where groups are no bands."""
+    note: str = ""
+    """What kept a column of numbers from being cut into bands, in a sentence; empty where nothing did."""
 
     @property
     def comparable(self) -> tuple[bool, ...]:
@@ -104,20 +112,39 @@ def group_rows(column: pd.Series[Any], *, policy: Policy, weights: np.ndarray | 
             field="policy",
             remedy="leave the column out of bands, or make every value of it a number",
         )
-    edges = None
+    edges, note = None, ""
     if banded and (named or column.nunique() > CATEGORY_LIMIT):
         codes, names, how, edges = _bands(column, policy)
         remarks = [""] * len(names)
     else:
-        codes, names, remarks, how = _categories(column, policy)
-    found = replace(_with_missing(codes, names, remarks, how), weights=weights, edges=edges)
+        codes, names, _ = codes_of(column)
+        note = _no_numbers(str(column.name), names)
+        codes, names, remarks, how = _categories(codes, names, policy)
+    found = replace(_with_missing(codes, names, remarks, how), weights=weights, edges=edges, note=note)
     return _small_shares(found, policy)
 
 
-def _categories(column: pd.Series[Any], policy: Policy) -> tuple[np.ndarray, list[str], list[str], str]:
+def _no_numbers(column: str, names: list[str]) -> str:
+    others = [name for name in names if not _is_finite(name)]
+    if len(names) <= CATEGORY_LIMIT or not 0 < len(others) <= len(names) * _FEW:
+        return ""
+    shown = ", ".join(f'"{visible(name, 40)}"' for name in others[:NAMED])
+    return (
+        f"{visible(column, 60)} was compared as text and not in bands, because not every value is a finite number: "
+        f"{shown}. Leave such cells empty."
+    )
+
+
+def _is_finite(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
+
+
+def _categories(codes: np.ndarray, names: list[str], policy: Policy) -> tuple[np.ndarray, list[str], list[str], str]:
     import numpy as np
 
-    codes, names, _ = codes_of(column)
     names = [f'"{name}"' if name == MISSING else name for name in names]
     if len(names) <= policy.maximum_groups:
         return codes, names, [""] * len(names), "one group for each value"

@@ -21,10 +21,10 @@ from millrace.bias.scoring_rates import scoring_rates
 from millrace.bias.significance import adjusted, estimate_significance, rate_significance
 from millrace.bias.subgroups import search_outcome
 from millrace.bias.table import (
-    NO_ATTRIBUTES,
     check_sensitive,
     check_weights,
     count_groups,
+    notes_on,
     require_column,
     seed_of,
     strata_codes,
@@ -70,7 +70,7 @@ def measure_label_bias(
     }
     crossed, left_out = cross_columns(groupings, policy)
     searches: tuple[SubgroupSearch, ...] = ()
-    notes = () if sensitive else (NO_ATTRIBUTES,)
+    notes = notes_on(groupings)
     if answers.task_type == "regression":
         numbers = numeric_target(target[present], answers.target)
         measured = [_means_of(name, item, numbers, policy, seed) for name, item in (groupings | crossed).items()]

@@ -18,7 +18,7 @@ from millrace.bias.policy import Policy, shipped_policy
 from millrace.bias.report import BiasReport
 from millrace.bias.significance import adjusted
 from millrace.bias.subgroups import find_worst, search_outcome
-from millrace.bias.table import NO_ATTRIBUTES, check_sensitive, check_weights
+from millrace.bias.table import check_sensitive, check_weights, notes_on
 from millrace.bias.weights import NOT_WEIGHTED, worth_of
 from millrace.contracts.errors import BadInput
 from millrace.pages.filters import counted, visible
@@ -85,7 +85,7 @@ def measure_model_bias(
     groupings = {name: group_rows(kept[name], policy=policy, weights=there) for name in sensitive}
     crossed, left_out = cross_columns(groupings, policy)
     searches: tuple[SubgroupSearch, ...] = ()
-    notes = () if sensitive else (NO_ATTRIBUTES,)
+    notes = notes_on(groupings)
     outcomes: tuple[str, ...] = ()
     positive = None
     if answers.task_type == "regression":

@@ -41,6 +41,11 @@ def check_sensitive(frame: pd.DataFrame, answers: Answers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(answers.sensitive))
 
 
+def notes_on(groupings: dict[str, Grouping]) -> tuple[str, ...]:
+    """What a report says of its sensitive columns: that there is none, or what kept one from being cut into bands."""
+    return tuple(one.note for one in groupings.values() if one.note) if groupings else (NO_ATTRIBUTES,)
+
+
 def check_weights(weights: np.ndarray | None, answers: Answers) -> None:
     """Nothing, when rows have no weights, or weights that can be used.
 

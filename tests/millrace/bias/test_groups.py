@@ -118,3 +118,16 @@ def test_the_order_of_the_rows_does_not_matter(order: list[int]) -> None:
     first, second = _groups(values), _groups([values[place] for place in order])
     assert first.names == second.names
     assert _sizes(first) == _sizes(second)
+
+
+def test_a_column_of_numbers_that_a_few_cells_made_text_says_so() -> None:
+    ages = pd.Series([str(20 + number % 50) for number in range(400)], name="age")
+    ages[[3, 7, 9]] = ["inf", "unknown", None]
+    found = group_rows(ages, policy=POLICY)
+    assert found.note == (
+        "age was compared as text and not in bands, because not every value is a finite number: "
+        '"inf", "unknown". Leave such cells empty.'
+    )
+    assert group_rows(ages.where(~ages.isin(["inf", "unknown"])), policy=POLICY).note == ""
+    cities = pd.Series([f"city {number % 50}" for number in range(400)], name="city")
+    assert group_rows(cities, policy=POLICY).note == ""

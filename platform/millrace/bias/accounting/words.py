@@ -104,23 +104,25 @@ def _gone(step: StepName, who: str, group: GroupFlow, at: str) -> tuple[Word, ..
 
 
 def _joined_by(attribute: str, who: str, group: GroupFlow, at: str) -> tuple[Word, ...]:
+    moved = group.rows_out - group.rows_in
     return (
         Word("counts "),
-        Word(filters.whole(group.rows_out - group.rows_in), f"{at}/rows_in {at}/rows_out"),
-        Word(f" rows without a value in {filters.visible(attribute, 40)} as {who}."),
+        Word(filters.whole(moved), f"{at}/rows_in {at}/rows_out"),
+        Word(f" {'row' if moved == 1 else 'rows'} without a value in {filters.visible(attribute, 40)} as {who}."),
         *_share(group, at),
     )
 
 
 def _misread(attribute: str, group: GroupFlow, at: str) -> tuple[Word, ...]:
-    text = filters.visible(group.group, 40)
+    text, where = filters.visible(group.group, 40), filters.visible(attribute, 40)
+    if group.rows_in == 1:
+        told = f" cell of {where} that says {text} for a missing value: this row is"
+    else:
+        told = f" cells of {where} that say {text} for missing values: these rows are"
     return (
         Word("took "),
         Word(filters.whole(group.rows_in), f"{at}/rows_in"),
-        Word(
-            f" cells of {filters.visible(attribute, 40)} that say {text} for missing values: these rows are compared "
-            f"with nobody. If {text} is a group, write its name out in the file."
-        ),
+        Word(f"{told} compared with nobody. If {text} is a group, write its name out in the file."),
     )
 
 
