@@ -24,7 +24,8 @@ from pathlib import Path
 from dagster import Definitions, in_process_executor, job, op
 
 def mark(context, what):
-    Path(os.environ["WARM_RUNS_SOAK"], "out", f"{context.run_id}.{os.getpid()}.{what}").touch()
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    Path(os.environ["WARM_RUNS_SOAK"], "out", f"{context.run_id}.{os.getpid()}.{what}").write_text(started)
 
 @op(config_schema={"seconds": float, "deaf": bool})
 def body(context):
@@ -129,6 +130,22 @@ class Parts:
     def marks(self, run_id: str, what: str) -> list[int]:
         """Pids of the processes in which the body has `begun`, or is `done`."""
         return [int(path.name.split(".")[1]) for path in (self.folder / "out").glob(f"{run_id}.*.{what}")]
+
+    def executing(self, run_id: str) -> list[int]:
+        """Pids of the processes in which the body has begun, those that are still there.
+
+        Pids are given again, within the hour too: a mark says when its process was started.
+        """
+        found = []
+        for mark in (self.folder / "out").glob(f"{run_id}.*.begun"):
+            pid = int(mark.name.split(".")[1])
+            try:
+                started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if started == mark.read_text():
+                found.append(pid)
+        return found
 
     def left(self) -> list[int]:
         """Pids of the processes that bear the marker."""

@@ -101,12 +101,11 @@ class Soak:
         self._parts.write(CODE + f"\nEDITED = {time.time()}\n" + (FAULT if self._broken else ""))
 
     def _kill_child(self) -> None:
-        living = set(self._parts.left())
         for run in self._chance.sample(self._runs, len(self._runs)):
-            pids = living.intersection(self._parts.marks(run.run_id, "begun"))
-            if pids and run.job == "one":
+            pids = self._parts.executing(run.run_id) if run.job == "one" else []
+            if pids:
                 run.killed = True
-                _kill(pids.pop())
+                _kill(pids[0])
                 return
 
     def _kill_zygote(self) -> None:
@@ -124,8 +123,7 @@ class Soak:
                 self._terminate_one(run)
             if run.deaf and run.terminated and not run.killed and _of_default_launcher(instance, run.run_id):
                 # Dagster's own launcher never kills what ignores the interrupt, and says FAILURE when somebody does
-                # the system may have given the pid to a stranger since
-                for pid in set(self._parts.left()).intersection(self._parts.marks(run.run_id, "begun")):
+                for pid in self._parts.executing(run.run_id):
                     run.killed = True
                     _kill(pid)
         return all(instance.get_run_by_id(run.run_id).is_finished for run in self._runs)
