@@ -1,14 +1,17 @@
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from dagster import DagsterInstance, SensorDefinition, SensorEvaluationContext
 
 import definitions
 from millrace import settings as environment
 from millrace.contracts.events import now
 from millrace.contracts.identifiers import DatasetKey
+from millrace.kafka.clients import reader_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
 from millrace.warehouse.schema import Dataset, DatasetVersion
@@ -27,11 +30,24 @@ def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     settings = environment.load()
     topics = settings.topics
-    create_topics(
-        settings,
-        [name + end for name in (topics.dataset, *topics.triggers()) for end in ("", ".dlq")],
-    )
+    names = [name + end for name in (topics.dataset, *topics.triggers()) for end in ("", ".dlq")]
+    create_topics(settings, names)
+    _wait_for_leaders(settings, [topics.dataset, *topics.triggers()])
     return settings
+
+
+def _wait_for_leaders(settings: Settings, names: list[str]) -> None:
+    # a topic is there a moment before its partitions have leaders; a tick in between fails, and is made again
+    consumer, deadline = Consumer(reader_config(settings)), time.monotonic() + 20
+    waiting = [TopicPartition(name, number) for name in names for number in range(settings.partitions)]
+    while waiting:
+        try:
+            consumer.get_watermark_offsets(waiting[-1], timeout=5)
+            waiting.pop()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+    consumer.close()
 
 
 @pytest.fixture
@@ -40,11 +56,8 @@ def warehouse(live: Settings, with_tables: Callable[[Settings], Settings]) -> Wa
 
 
 @pytest.fixture
-def instance(tmp_path: Path):
-    folder = tmp_path / "dagster"
-    folder.mkdir()
-    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    with DagsterInstance.from_config(str(folder)) as made:
+def instance(tmp_path: Path, new_instance: Callable[[Path], DagsterInstance]):
+    with new_instance(tmp_path / "dagster") as made:
         yield made
 
 
