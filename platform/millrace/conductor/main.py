@@ -14,7 +14,7 @@ from millrace.conductor.webhooks import Webhooks
 from millrace.contracts.errors import CannotReach, MillraceError, TransientError
 from millrace.kafka.consumer import ConsumerLoop
 from millrace.kafka.records import Record
-from millrace.kafka.topics import create_topics
+from millrace.kafka.topics import create_topics, list_topics
 from millrace.pages.health import HealthServer, Readiness
 from millrace.settings import Settings, load
 from millrace.warehouse.relay import Relay
@@ -23,6 +23,8 @@ from millrace.warehouse.store import Warehouse, open_warehouse
 GROUP = "millrace-conductor"
 SWEEP_SECONDS = 1.0
 WEBHOOK_SECONDS = 1.0
+_LOOK_SECONDS = 3.0
+"""How long a broker may take to answer the first question."""
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ def _opened(settings: Settings, stop: threading.Event) -> Warehouse | None:
 def _consume(
     settings: Settings, conductor: Conductor, metrics: Metrics, readiness: Readiness, stop: threading.Event
 ) -> None:
+    # a stop does not wait for what is to be made on a broker that is away
+    list_topics(settings, timeout=_LOOK_SECONDS)
     created = create_topics(settings)
     if created:
         log.info("conductor.topics_created topics=%s", ",".join(created))

@@ -128,7 +128,8 @@ def test_a_taken_port_is_said_by_its_setting_and_waiting_for_the_broker_stops_in
     second = start(settings)
     assert second.process.wait(60) == 5
     assert "MILLRACE_CONDUCTOR_PORT" in (tmp_path / "conductor.log").read_text()
-    assert first.stop() < 10
+    # of the 8 s that threads have to end
+    assert first.stop() < 7
 
 
 def _pipelines(bench) -> list[str]:
