@@ -35,7 +35,7 @@ def test_a_rejected_pipeline_trains_nothing(
 
 
 def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platform: Any, loans: Path) -> None:
-    options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "2")
+    options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "4")
     told = platform.command("run", str(loans), *options, "--bias-policy", "strict", "--levels", "beginner", "--json")
     assert told.code == 4, told.errors
     waiting = platform.pipeline_of("ada", "held")

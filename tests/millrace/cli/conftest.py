@@ -1,6 +1,5 @@
 import contextlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,10 +162,9 @@ def loans(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_settings: Callable[..., Settings]) -> Path:
+    # of this process's own range: a run must not reach the API of another process's test
+    port = make_settings(tmp_path).api_port
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MILLRACE_API_PORT", str(port))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -189,6 +187,7 @@ def platform(home: Path) -> Iterator[Callable[..., Any]]:
         running.append((server, thread, worker))
         while not server.started and thread.is_alive():
             time.sleep(0.02)
+        assert server.started, f"port {settings.api_port} was taken"
         worker.thread.start()
         return app
 
