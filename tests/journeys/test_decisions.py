@@ -35,7 +35,7 @@ def test_a_rejected_pipeline_trains_nothing(
 
 
 def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platform: Any, loans: Path) -> None:
-    options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "4")
+    options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "2")
     told = platform.command("run", str(loans), *options, "--bias-policy", "strict", "--levels", "beginner", "--json")
     assert told.code == 4, told.errors
     waiting = platform.pipeline_of("ada", "held")
@@ -46,11 +46,14 @@ def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platfor
     # the model repeats the bias: it is held back in its turn
     again = platform.reaches(waiting["id"], "waiting_for_approval", stage="xai")
     assert "bias policy strict holds it back" in again["waiting_for"]["why"]
-    # what can be done lies on the table before a person decides, and has moved nothing by itself
+    # what can be done about a verdict of fail lies on the table before a person decides, and has moved nothing by
+    # itself; how bad a model is that was searched for so shortly, the machine's other work decides
     reports = {one["kind"]: one for one in again["reports"]}
-    assert reports["mitigation"]["summary"]["asked_by"] == "policy"
     page = platform.api.get(f"/bias-reports/{reports['model_bias']['report_id']}/view").text
-    assert f"/bias-reports/{reports['mitigation']['report_id']}/view" in page
+    assert ("mitigation" in reports) == (reports["model_bias"]["summary"]["verdict"] == "fail")
+    if "mitigation" in reports:
+        assert reports["mitigation"]["summary"]["asked_by"] == "policy"
+        assert f"/bias-reports/{reports['mitigation']['report_id']}/view" in page
     assert again["model"]["version"] == "v1"
     assert platform.command("pipeline", "reject", waiting["id"], "--reason", "unfair").code == 0
     assert platform.reaches(waiting["id"], "rejected")["reports"]
