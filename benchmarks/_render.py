@@ -90,6 +90,7 @@ SHOWN: dict[str, tuple[str, tuple[Shown, ...]]] = {
         (
             Shown("bare, the client's defaults", "bare_as_the_client_comes.messages_per_second"),
             Shown("bare, our client settings", "bare.messages_per_second"),
+            Shown("the same one message at a time", "bare_one_at_a_time.messages_per_second"),
             Shown("ours, commits every 100 ms", "transactions_of_up_to_100_ms.messages_per_second"),
             Shown("against the defaults", "transactions_of_up_to_100_ms.against_the_client_as_it_comes_ratio"),
             Shown(
