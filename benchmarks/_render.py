@@ -161,7 +161,7 @@ SHOWN: dict[str, tuple[str, tuple[Shown, ...]]] = {
 }  # fmt: skip
 
 _UNITS = (("_mb_per_second", " MB/s"), ("_per_second", "/s"), ("_seconds", " s"), ("_mb", " MB"), ("_ms", " ms"),
-          ("_ratio", " ×"), ("_points", ""))  # fmt: skip
+          ("_ratio", " ×"))  # fmt: skip
 
 
 def tables(results: Path = RESULTS) -> str:

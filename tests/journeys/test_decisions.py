@@ -4,7 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from millrace.examples.loans import generate_loans
 
 pytestmark = [pytest.mark.slow, pytest.mark.broker]
 
@@ -34,9 +37,21 @@ def test_a_rejected_pipeline_trains_nothing(
     assert ended["model"] is None
 
 
-def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platform: Any, loans: Path) -> None:
+@pytest.fixture
+def unfair(tmp_path: Path) -> Path:
+    """Loans that men get and women do not, nine times in ten: any model repeats it, however shortly it was searched."""
+    frame = generate_loans(rows=3000, seed=11)
+    # a seed that the loans were not drawn with: their first draws are the sexes
+    kept = np.random.default_rng(12).random(len(frame)) < 0.9
+    frame["approved"] = np.where((frame["sex"] == "male") == kept, "yes", "no")
+    path = tmp_path / "unfair.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platform: Any, unfair: Path) -> None:
     options = ("--user", "ada", "--dataset", "held", "--target", "approved", "--sensitive", "sex", "--time-budget", "2")
-    told = platform.command("run", str(loans), *options, "--bias-policy", "strict", "--levels", "beginner", "--json")
+    told = platform.command("run", str(unfair), *options, "--bias-policy", "strict", "--levels", "beginner", "--json")
     assert told.code == 4, told.errors
     waiting = platform.pipeline_of("ada", "held")
     assert (waiting["state"], waiting["stage"], waiting["model"]) == ("waiting_for_approval", "automl", None)
@@ -46,14 +61,11 @@ def test_a_policy_that_holds_back_stops_autopilot_until_a_person_decides(platfor
     # the model repeats the bias: it is held back in its turn
     again = platform.reaches(waiting["id"], "waiting_for_approval", stage="xai")
     assert "bias policy strict holds it back" in again["waiting_for"]["why"]
-    # what can be done about a verdict of fail lies on the table before a person decides, and has moved nothing by
-    # itself; how bad a model is that was searched for so shortly, the machine's other work decides
+    # what can be done lies on the table before a person decides, and has moved nothing by itself
     reports = {one["kind"]: one for one in again["reports"]}
+    assert reports["mitigation"]["summary"]["asked_by"] == "policy"
     page = platform.api.get(f"/bias-reports/{reports['model_bias']['report_id']}/view").text
-    assert ("mitigation" in reports) == (reports["model_bias"]["summary"]["verdict"] == "fail")
-    if "mitigation" in reports:
-        assert reports["mitigation"]["summary"]["asked_by"] == "policy"
-        assert f"/bias-reports/{reports['mitigation']['report_id']}/view" in page
+    assert f"/bias-reports/{reports['mitigation']['report_id']}/view" in page
     assert again["model"]["version"] == "v1"
     assert platform.command("pipeline", "reject", waiting["id"], "--reason", "unfair").code == 0
     assert platform.reaches(waiting["id"], "rejected")["reports"]

@@ -59,8 +59,6 @@ class ConsumerLoop:
         self._ids = TopicIds(settings)
         self._waiting: dict[Place, Waiting] = {}
         self._last: dict[Place, int] = {}
-        self._unsure: set[str] = set()
-        """Topics that were read since their id was looked up."""
         self._dirty = False
         self._committed_at = 0.0
         self._told: dict[str, float] = {}
@@ -120,19 +118,17 @@ class ConsumerLoop:
             self._reread(consumer, place[0], before, topic_id)
             return
         self._last[place] = offset
-        self._unsure.add(place[0])
+        self._ids.used(place[0])
         self._work(consumer, record_of(message, topic_id=topic_id), tries=0)
 
     def _look_again(self, consumer: "Consumer") -> None:
-        # a topic recreated since its id was looked up shows nothing of it where no further record comes
-        for topic in [topic for topic in self._unsure if self._ids.stale(topic)]:
+        for topic in self._ids.unsure():
             before = self._ids.known(topic)
             try:
                 topic_id = self._ids.current(topic)
             except TransientError as error:
                 _log.info("kafka.topic_id_unknown topic=%s error=%s", topic, error.message)
                 return
-            self._unsure.discard(topic)
             if before is not None and before != topic_id:
                 self._reread(consumer, topic, before, topic_id)
 

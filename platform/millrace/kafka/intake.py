@@ -12,7 +12,7 @@ from millrace.kafka.jobs import Job, fresh_job
 from millrace.kafka.leaving import leave
 from millrace.kafka.records import MessageRecord, Record
 from millrace.kafka.stream_options import StreamOptions
-from millrace.kafka.topic_ids import MAX_AGE_SECONDS, TopicIds
+from millrace.kafka.topic_ids import TopicIds
 from millrace.kafka.waiting import Place, place_of
 from millrace.settings import Settings
 
@@ -53,8 +53,6 @@ class Intake:
         self._paused = False
         self._held: set[Place] = set()
         self._next: dict[Place, int] = {}
-        self._unsure: set[str] = set()
-        self._look_after = 0.0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -87,7 +85,8 @@ class Intake:
             # poll comes back with the first record, consume only with the last or when the time is over
             first = self.consumer.poll(seconds)
             if first is None:
-                self._look_again()
+                for topic in self._ids.unsure():
+                    self._topic_id(topic)
             else:
                 self._take([first])
         elif most > 0:
@@ -173,7 +172,8 @@ class Intake:
         ids = {name: found for name in names if (found := self._topic_id(name, fresh=name in went_back)) is not None}
         if len(ids) < len(names):
             return
-        self._unsure |= names
+        for name in names:
+            self._ids.used(name)
         if len(names) == 1:
             (topic_id,) = ids.values()
             self._records.extend([MessageRecord(message, topic_id) for message in good])
@@ -184,18 +184,6 @@ class Intake:
         self._ends.update(ends)
         self._next.update(ends)
         self._bytes += sum(map(len, good))
-
-    def _look_again(self) -> None:
-        # a topic recreated since its id was looked up shows nothing of it where no further record comes
-        if time.monotonic() < self._look_after:
-            return
-        for topic in [topic for topic in self._unsure if self._ids.stale(topic)]:
-            self._topic_id(topic)
-            if self._ids.stale(topic):
-                # no answer: each look may take seconds
-                self._look_after = time.monotonic() + MAX_AGE_SECONDS
-                return
-            self._unsure.discard(topic)
 
     def _topic_id(self, topic: str, *, fresh: bool = False) -> str | None:
         """The topic's id; None when it was recreated meanwhile, and is read from its beginning."""

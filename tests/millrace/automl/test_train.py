@@ -163,8 +163,8 @@ def test_a_number_of_trials_makes_training_repeatable(make_table: Make) -> None:
 
 def test_the_budget_holds_with_the_refit(make_table: Make) -> None:
     frame = make_table("binary", rows=6000)
-    ledger = train(frame, plan("binary", time_budget=4, max_trials=None), jobs=2).card.ledger
-    assert ledger.total <= 4 * 1.05 + 3  # generous: the machine is shared; benchmarks measure the ratio
+    ledger = train(frame, plan("binary", time_budget=6, max_trials=None), jobs=2).card.ledger
+    assert ledger.total <= 6 * 1.05 + 3  # generous: the machine is shared; benchmarks measure the ratio
     assert ledger.total == pytest.approx(ledger.prepare + ledger.search + ledger.refit + ledger.evaluate, abs=0.01)
 
 
