@@ -53,6 +53,7 @@ class Pool:
         self._lock = threading.Condition()
         self._waiting = Lanes()
         self._entries: dict[str, Entry] = {}
+        self._asked: dict[str, float] = {}
         self._attempts: Counter[str] = Counter()
         self._statuses: dict[int, int] = {}
         self._preloads = Preloads(most=settings.max_preloaded, on_exit=self._child_exited, changed=self._loaded)
@@ -74,7 +75,7 @@ class Pool:
 
     def warm(self, origin: str, instance: str) -> None:
         """Begins to load the code, so that its first run finds it loaded."""
-        self._preloads.usable(code_origin(origin, instance))
+        self._preloads.usable(code_origin(origin, instance), time.monotonic())
 
     def launch(self, run_id: str) -> dict[str, Any]:
         """Takes charge of a run that is in the ledger; the same run again changes nothing."""
@@ -130,6 +131,7 @@ class Pool:
             if entry.run_id in self._entries:
                 return False
             self._entries[entry.run_id] = entry
+            self._asked[entry.run_id] = time.monotonic()
             ended = entry.state == "pending" and entry.kill_at is not None
             if entry.state == "pending" and not ended:
                 self._waiting.put(entry.lane, entry.run_id)
@@ -145,7 +147,7 @@ class Pool:
         return code_origin(entry.origin, entry.instance)
 
     def _may_start(self, run_id: str) -> bool:
-        return not self._preloads.loading(self._code(run_id))
+        return not self._preloads.awaited(self._code(run_id), self._asked[run_id])
 
     def _dispatch(self) -> None:
         while True:
@@ -162,7 +164,7 @@ class Pool:
                 # counted from here on, so that a terminate during the fork finds it
                 entry = replace(self._entries[run_id], state="running")
                 self._entries[run_id] = entry
-            process = self._preloads.usable(self._code(run_id))
+            process = self._preloads.usable(self._code(run_id), self._asked[run_id])
             if process is None:
                 self._put_back(entry)
             else:
@@ -283,5 +285,6 @@ class Pool:
     def _forget(self, entry: Entry) -> None:
         with self._lock:
             self._entries.pop(entry.run_id, None)
+            self._asked.pop(entry.run_id, None)
             self._attempts.pop(entry.run_id, None)
             self._lock.notify_all()

@@ -60,7 +60,7 @@ class Preloaded:
         """
         self.code = code
         self.bare = bare
-        self.used = time.monotonic()
+        self.began = self.used = time.monotonic()
         self._on_exit = on_exit
         self._lock = threading.Lock()
         self._answers: dict[str, _Answer] = {}
@@ -98,10 +98,19 @@ class Preloaded:
         """False once the process has ended or its channel has closed."""
         return not self._gone and self._process.poll() is None
 
-    def stale(self) -> str | None:
-        """Why the process cannot serve the next run; None when it can."""
+    def serves(self, asked: float) -> bool:
+        """Whether all its code was read after a run was asked for (`time.monotonic`), as that run's own process would.
+
+        Such a run waits for no further load: code that changes faster than it loads would keep it waiting for ever.
+        """
+        return self.alive and self.began >= asked
+
+    def stale(self, asked: float) -> str | None:
+        """Why the process cannot serve a run that was asked for then (`time.monotonic`); None when it can."""
         if not self.alive:
             return "the process ended"
+        if self.serves(asked):
+            return None
         if self.error is not None and self._forked:
             # what broke the load may not be a file of the code: each run of broken code is another try
             return "the code could not be loaded"

@@ -37,14 +37,15 @@ class Preloads:
         self._loading: set[Key] = set()
         self._closed = False
 
-    def loading(self, code: CodeOrigin) -> bool:
-        """True while a process for the code is being made."""
-        return code.key in self._loading
-
-    def usable(self, code: CodeOrigin) -> Preloaded | None:
-        """The process that can serve the code's next run; None when there is none, and one is being made."""
+    def awaited(self, code: CodeOrigin, asked: float) -> bool:
+        """True while a run that was asked for then (`time.monotonic`) needs a process that is still being made."""
         process = self._current.get(code.key)
-        reason = "none was there" if process is None else process.stale()
+        return code.key in self._loading and (process is None or not process.serves(asked))
+
+    def usable(self, code: CodeOrigin, asked: float) -> Preloaded | None:
+        """The process that can serve a run that was asked for then (`time.monotonic`); None when it is being made."""
+        process = self._current.get(code.key)
+        reason = "none was there" if process is None else process.stale(asked)
         if process is not None and reason is None:
             return process
         self.load(code, str(reason))

@@ -84,6 +84,27 @@ def test_a_location_that_loads_slowly_keeps_no_other_waiting(warm: Any) -> None:
     assert {warm.ends(run_id) for run_id in waiting} == {DagsterRunStatus.SUCCESS}
 
 
+def test_code_that_changes_faster_than_it_loads_keeps_no_run_waiting(warm: Any) -> None:
+    go, waits = warm.folder / "out" / "go once", warm.folder / "out" / "waits"
+    try:
+        first = warm.launch("quick", module="stepwise_location")
+        warm.wait_for(waits.exists, "a process that loads")
+        _yaml(warm.code, "edited while it loaded")
+        go.touch()
+        # its code was read after it was asked for, if not the last of it
+        assert warm.ends(first) == DagsterRunStatus.SUCCESS
+        warm.wait_for(waits.exists, "a process that loads the later code")
+        second = warm.launch("quick", module="stepwise_location")
+        # another location's run, asked for later, passes it
+        assert warm.ends(warm.launch("quick")) == DagsterRunStatus.SUCCESS
+        assert not warm.has_body(second)
+        go.touch()
+        assert warm.said(second)["yaml"] == "edited while it loaded"
+    finally:
+        # what still loads waits for a word that no other test gives
+        warm.stop_pool()
+
+
 def _one_other(pids: list[int], killed: int) -> bool:
     return len(pids) == 1 and pids != [killed]
 
