@@ -137,6 +137,12 @@ class Ran:
         """The JSON object on the last line of standard output."""
         return json.loads(self.out.strip().splitlines()[-1])
 
+    @property
+    def done(self) -> Any:
+        """The same, of a command that has succeeded."""
+        assert self.code == 0, f"{self.out[-2000:]}\n{self.err[-2000:]}"
+        return self.last
+
 
 @pytest.fixture
 def millrace(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:

@@ -15,7 +15,7 @@ def test_reports_are_listed_and_saved(
     millrace: Callable[..., Any], platform: Callable[..., Any], loans: str, tmp_path: Path
 ) -> None:
     platform()
-    run = millrace("run", loans, "--target", "approved", "--json").last
+    run = millrace("run", loans, "--target", "approved", "--json").done
     listed = millrace("report", "list", "--json").last["reports"]
     assert {one["kind"] for one in listed} == {"bias", "model_bias", "xai"}
     assert run["bias"]["report_id"] in millrace("report", "list", "--kind", "bias").out
@@ -30,7 +30,7 @@ def test_reports_are_listed_and_saved(
 
 def test_lineage_is_shown_and_verified(millrace: Callable[..., Any], platform: Callable[..., Any], loans: str) -> None:
     platform()
-    run = millrace("run", loans, "--target", "approved", "--json").last
+    run = millrace("run", loans, "--target", "approved", "--json").done
     shown = millrace("lineage", "show", "local.Loan-data-1", "--json")
     assert shown.code == 0
     assert shown.last["ref"] == "dataset:local.Loan-data-1@v1"
@@ -42,7 +42,7 @@ def test_lineage_verify_finds_an_altered_artifact(
     millrace: Callable[..., Any], platform: Callable[..., Any], loans: str, home: Path
 ) -> None:
     platform()
-    run = millrace("run", loans, "--target", "approved", "--json").last
+    run = millrace("run", loans, "--target", "approved", "--json").done
     raw = run["dataset"]["sha256"]
     assert millrace("lineage", "verify", "local.Loan-data-1").code == 0
     path = home / "artifacts" / raw[:2] / raw[2:4] / raw
