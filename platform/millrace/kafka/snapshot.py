@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from millrace.contracts.errors import CannotReach
-from millrace.kafka.clients import reader_config
+from millrace.kafka.clients import admin_config, reader_config
 from millrace.kafka.records import MessageRecord, Record
 from millrace.kafka.topics import TopicFacts
+from millrace.kafka.waiting import Place
 from millrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,18 +21,27 @@ _PATIENCE_SECONDS = 20.0
 def snapshot(settings: Settings, topics: Sequence[TopicFacts]) -> Iterator[Record]:
     """The records, one partition after the other; memory holds what the client fetches ahead.
 
+    The end of a partition is only told after a fetch that waited in vain, so empty ones are left out, and one is left
+    with its last record.
+
     Raises:
         CannotReach: the broker does not answer.
     """
     from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+    ends = _ends(settings, topics)
     consumer = Consumer(reader_config(settings, enable_partition_eof=True))
     try:
         for topic in topics:
             for partition in range(topic.partitions):
+                end = ends.get((topic.name, partition), 0)
+                if not end:
+                    continue
                 consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING)])
                 while (message := _next(consumer.poll, settings, topic.name)) is not None:
                     yield MessageRecord(message, topic.topic_id)
+                    if message.offset() + 1 >= end:
+                        break
     finally:
         consumer.close()
 
@@ -56,6 +66,33 @@ def record_at(settings: Settings, topic: TopicFacts, *, partition: int, offset: 
         consumer.close()
 
 
+def _ends(settings: Settings, topics: Sequence[TopicFacts]) -> dict[Place, int]:
+    """Next offset of each partition that holds anything."""
+    from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+    from confluent_kafka.admin import AdminClient, OffsetSpec
+
+    places = [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
+    if not places:
+        return {}
+    admin = AdminClient(admin_config(settings))
+    firsts, ends = (
+        admin.list_offsets(
+            {TopicPartition(*place): spec for place in places},
+            isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_PATIENCE_SECONDS,
+        )
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    )  # fmt: skip
+    found: dict[Place, int] = {}
+    for at, end in ends.items():
+        try:
+            first, last = firsts[at].result().offset, end.result().offset
+        except KafkaException as error:
+            raise _away(settings, at.topic, error.args[0].str()) from error
+        if last > first:
+            found[at.topic, at.partition] = last
+    return found
+
+
 def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: str) -> "Message | None":
     from confluent_kafka import KafkaError
 
@@ -72,8 +109,13 @@ def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: 
             return None
         if not problem.retriable():
             break
-    why = problem.str() if problem is not None else f"nothing came for {_PATIENCE_SECONDS:.0f} s"
-    raise CannotReach(
+    raise _away(
+        settings, topic, problem.str() if problem is not None else f"nothing came for {_PATIENCE_SECONDS:.0f} s"
+    )
+
+
+def _away(settings: Settings, topic: str, why: str) -> CannotReach:
+    return CannotReach(
         f"topic {topic} at {settings.bootstrap} cannot be read: {why}",
         field="KAFKA_BOOTSTRAP",
         remedy="run `millrace status`, then `millrace doctor`, and the command again",

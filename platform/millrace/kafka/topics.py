@@ -42,7 +42,8 @@ def create_topics(settings: Settings, names: Iterable[str] | None = None) -> lis
 
     wanted = sorted(set(settings.topics.all() if names is None else names))
     admin = _admin(settings)
-    missing = [name for name in wanted if name not in {facts.name for facts in list_topics(settings, admin=admin)}]
+    there = set(_names(settings, admin, timeout=_TIMEOUT_SECONDS))
+    missing = [name for name in wanted if name not in there]
     if not missing:
         return []
     new = [
@@ -69,15 +70,8 @@ def list_topics(
     Raises:
         CannotReach: the broker does not answer.
     """
-    from confluent_kafka import KafkaException
-
     admin = admin or _admin(settings)
-    try:
-        names = [name for name in admin.list_topics(timeout=timeout).topics if not name.startswith("__")]
-    except KafkaException as error:
-        why = explain(settings) if settings.mode == "KAFKA" else None
-        raise why or _unreachable(settings, "the broker does not answer") from error
-    return describe_topics(settings, names, admin=admin)
+    return describe_topics(settings, _names(settings, admin, timeout=timeout), admin=admin)
 
 
 def describe_topics(
@@ -104,6 +98,16 @@ def describe_topics(
             raise _unreachable(settings, f"topic {name} cannot be described: {error.args[0].str()}") from error
         found.append(TopicFacts(name, str(description.topic_id), len(description.partitions)))
     return sorted(found, key=lambda facts: facts.name)
+
+
+def _names(settings: Settings, admin: "AdminClient", *, timeout: float) -> list[str]:
+    from confluent_kafka import KafkaException
+
+    try:
+        return [name for name in admin.list_topics(timeout=timeout).topics if not name.startswith("__")]
+    except KafkaException as error:
+        why = explain(settings) if settings.mode == "KAFKA" else None
+        raise why or _unreachable(settings, "the broker does not answer") from error
 
 
 def _admin(settings: Settings) -> "AdminClient":

@@ -7,7 +7,7 @@ from millrace.contracts.errors import BadInput
 from millrace.contracts.task import Coordinates
 from millrace.kafka.dead_letters import DeadLetters
 from millrace.kafka.records import Record
-from millrace.kafka.topics import create_topics
+from millrace.kafka.topics import create_topics, list_topics
 
 VALUE = b"\x1b[31mred\xff\n" + b"x" * 5_000
 
@@ -67,7 +67,7 @@ def test_what_is_not_there_is_code_2(millrace, topic):
 
 
 def test_a_broker_that_is_away_is_code_5(millrace, home, monkeypatch):
-    monkeypatch.setattr("millrace.kafka.topics._TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setitem(list_topics.__kwdefaults__, "timeout", 1.0)
     ran = millrace("dlq", "list", "--json")
     assert (ran.code, ran.last["field"]) == (5, "KAFKA_BOOTSTRAP")
     assert "millrace status" in ran.last["remedy"]
