@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any
 
+from millrace.warehouse.imports import out_of_sight
+
 _SWITCH = "PYARROW_IGNORE_TIMEZONE"
 
 
@@ -16,16 +18,11 @@ def automl_class() -> Any:
     child processes inherit. We search in this process only, so PySpark is out of its sight while it is imported.
     """
     if "flaml" not in sys.modules:
-        spark = sys.modules.get("pyspark")
         switch = os.environ.get(_SWITCH)
-        sys.modules["pyspark"] = None  # type: ignore[assignment]
         try:
-            import flaml  # noqa: F401
+            with out_of_sight("pyspark"):
+                import flaml  # noqa: F401
         finally:
-            if spark is None:
-                del sys.modules["pyspark"]
-            else:
-                sys.modules["pyspark"] = spark
             if switch is None:
                 os.environ.pop(_SWITCH, None)
             else:

@@ -13,6 +13,7 @@ from millrace.automl.result import ModelCard, Training
 from millrace.automl.signature import model_signature
 from millrace.contracts.canonical import sha256_tree
 from millrace.contracts.identifiers import DatasetKey
+from millrace.warehouse.imports import import_skops
 from millrace.warehouse.tracking import downloaded, load_predictor, model_tree_sha256, open_run, tracking, tree_files
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def publish(
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
+        import_skops()
         with open_run(name, name=run_name, tags=tags) as run_id:
             mlflow.log_params(dict(parameters))
             mlflow.log_metrics(dict(metrics))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from millrace.contracts.errors import BadInput
 from millrace.contracts.scoring import Score, ScoreKind
+from millrace.warehouse.imports import import_skops
 
 if TYPE_CHECKING:
     from mlflow.models.signature import ModelSignature
@@ -84,6 +85,7 @@ class RegisteredScorer:
         """
         import mlflow.sklearn
 
+        import_skops()
         self._model: Any = mlflow.sklearn.load_model(str(folder))
         if not hasattr(self._model, "predict_proba"):
             raise BadInput(f"{name} {version} gives no probabilities", field="model", remedy="train a classification")

@@ -10,6 +10,7 @@ from typing import Any
 
 from millrace.contracts.canonical import sha256_file, sha256_tree
 from millrace.contracts.errors import CannotReach, IntegrityBroken, NotFound
+from millrace.warehouse.imports import import_skops
 
 _ADDED_BY_DOWNLOAD = "registered_model_meta"
 """MLflow's client writes this file beside the model's own when it downloads a registered model."""
@@ -133,6 +134,7 @@ def load_predictor(model_uri: str, tracking_uri: str, *, tree_sha256: str | None
     with downloaded(model_uri, tracking_uri) as folder:
         import mlflow.sklearn
 
+        import_skops()
         if tree_sha256 is not None:
             found = sha256_tree((path, digest) for path, digest, _ in tree_files(folder))
             if found != tree_sha256:

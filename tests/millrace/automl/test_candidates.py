@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import skops.io
 from sklearn.linear_model import LogisticRegression
 
 from millrace.automl.candidates import Candidate, build_candidate, candidate_name
@@ -15,6 +14,7 @@ from millrace.automl.train import train
 from millrace.bias.mitigation.correlation import removal_matrix
 from millrace.contracts.identifiers import DatasetKey
 from millrace.examples.loans import generate_loans
+from millrace.warehouse.imports import import_skops
 
 FRAME = generate_loans(400)
 
@@ -28,6 +28,9 @@ def training() -> Training:
 
 
 def _loaded(pipeline):
+    import_skops()
+    import skops.io
+
     trusted = [*TRUSTED_TYPES, *trusted_types("lightgbm"), "numpy.dot"]
     return skops.io.loads(skops.io.dumps(pipeline), trusted=trusted)
 
