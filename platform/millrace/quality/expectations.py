@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from millrace.quality.checks import CheckName
+from millrace.warehouse.imports import out_of_sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +34,10 @@ def validate(frame: pd.DataFrame, wanted: Sequence[Wanted]) -> list[dict[str, An
     with warnings.catch_warnings():
         # importing it touches modules that Python 3.11 deprecates
         warnings.simplefilter("ignore")
-        import great_expectations as gx
-        import great_expectations.expectations as expectations
+        # it reads tables of Spark and files of S3 too, and imports what is installed for them: a fifth of its import
+        with out_of_sight("pyspark", "boto3", "botocore"):
+            import great_expectations as gx
+            import great_expectations.expectations as expectations
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
         logging.getLogger("great_expectations").setLevel(logging.WARNING)

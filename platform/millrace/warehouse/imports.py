@@ -8,20 +8,20 @@ from importlib.abc import MetaPathFinder
 
 
 class _Absent(MetaPathFinder):
-    def __init__(self, package: str) -> None:
-        self._package = package
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self._packages = packages
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        if fullname == self._package:
+        if fullname in self._packages:
             raise ModuleNotFoundError(f"{fullname} is out of sight for a moment", name=fullname)
 
 
 @contextmanager
-def out_of_sight(package: str) -> Iterator[None]:
-    """Within it the package cannot be imported, as if it were not installed; afterwards it is as it was before."""
-    # None in its place would do for imports, but scipy asks whatever stands there for its attributes
-    before = {package: sys.modules.pop(package)} if package in sys.modules else {}
-    absent = _Absent(package)
+def out_of_sight(*packages: str) -> Iterator[None]:
+    """Within it the packages cannot be imported, as if they were not installed; afterwards all is as it was before."""
+    # None in a package's place would do for imports, but scipy asks whatever stands there for its attributes
+    before = {name: sys.modules.pop(name) for name in packages if name in sys.modules}
+    absent = _Absent(packages)
     sys.meta_path.insert(0, absent)
     try:
         yield

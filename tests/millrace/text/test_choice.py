@@ -12,7 +12,11 @@ from millrace.text.golden import GOLDEN
 from millrace.text.pinned import scorer_of
 from millrace.text.weights import files_sha256, hub_revision, locate
 
-pytest.importorskip("torch")
+
+@pytest.fixture(autouse=True, scope="module")
+def _torch():
+    # not while the module is imported: every process that runs tests imports every module
+    pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
