@@ -18,12 +18,12 @@ def visible(text: object, limit: int = 80) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage, `0.123` as `12.3%`; a dash when there is none."""
-    return ABSENT if share is None or not math.isfinite(share) else f"{share * 100:.{digits}f}%"
+    return ABSENT if share is None or not math.isfinite(share) else f"{share * 100:z.{digits}f}%"
 
 
 def points(difference: float | None, digits: int = 1) -> str:
     """A difference of two shares in percentage points, `0.123` as `12.3 points`."""
-    return ABSENT if difference is None or not math.isfinite(difference) else f"{difference * 100:.{digits}f} points"
+    return ABSENT if difference is None or not math.isfinite(difference) else f"{difference * 100:z.{digits}f} points"
 
 
 def number(value: float | None, digits: int = 3) -> str:

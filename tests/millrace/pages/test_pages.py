@@ -58,6 +58,7 @@ def test_numbers_are_written_for_people(value: float | None, shown: str) -> None
 def test_shares_are_percentages_and_their_differences_points() -> None:
     assert filters.percent(0.1234) == "12.3%"
     assert filters.points(0.1234) == "12.3 points"
+    assert (filters.points(-0.0004), filters.percent(-0.0004)) == ("0.0 points", "0.0%")
     assert filters.percent(None) == "–"
 
 
