@@ -55,6 +55,23 @@ SHOWN: dict[str, tuple[str, tuple[Shown, ...]]] = {
             Shown("with Dagster's launcher", "default.overhead_seconds", at_most="budget_overhead_seconds"),
         ),
     ),
+    "idle_platform": (
+        "a platform with nothing to do",
+        (
+            Shown("ready in", "ready_seconds", at_most="budget_ready_seconds"),
+            Shown("resident", "resident_gb", at_most="budget_resident_gb"),
+            Shown("shared pages once", "proportional_gb"),
+            Shown("processor", "processor_percent_of_a_core"),
+            Shown("down in", "down_seconds", at_most="budget_down_seconds"),
+        ),
+    ),
+    "stages": (
+        "training against its time budget; 10,000 rows explained by 100 trees",
+        (
+            Shown("training", "training_ratio", at_most="budget_training_ratio"),
+            Shown("explanation", "explanation_seconds", at_most="budget_explanation_seconds"),
+        ),
+    ),
     "kill_table": (
         "kill -9 of a part while a pipeline runs",
         (
@@ -161,7 +178,7 @@ SHOWN: dict[str, tuple[str, tuple[Shown, ...]]] = {
 }  # fmt: skip
 
 _UNITS = (("_mb_per_second", " MB/s"), ("_per_second", "/s"), ("_seconds", " s"), ("_mb", " MB"), ("_ms", " ms"),
-          ("_ratio", " ×"))  # fmt: skip
+          ("_gb", " GB"), ("_percent_of_a_core", " % of a core"), ("_ratio", " ×"))  # fmt: skip
 
 
 def tables(results: Path = RESULTS) -> str:

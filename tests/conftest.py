@@ -6,6 +6,7 @@ processor, most of it for its start, and names of topics, models and databases a
 Above 300 lines because fixtures that rooms of several folders share can stand in no other file.
 """
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -96,30 +97,45 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _TOGETHER = {
-    # they share one platform, and are the longest piece
-    "journeys": ("tests/journeys/",),
+    # they share one platform
+    "platform": tuple(
+        f"tests/journeys/test_{name}.py" for name in ("decisions", "documents", "governed_chain", "main_job", "streams")
+    ),
     # AutoML, shap, torch, MLflow and Great Expectations take twenty seconds of a processor to import
     "models": (
         "tests/millrace/automl/", "tests/millrace/text/", "tests/millrace/explain/", "tests/millrace/quality/",
-        "tests/assets/", "tests/jobs/test_champion.py", "tests/millrace/lineage/test_models.py",
+        "tests/journeys/test_assets_by_hand.py", "tests/journeys/test_mitigation", "tests/assets/",
+        "tests/journeys/test_scoring_model.py", "tests/jobs/test_champion.py", "tests/millrace/lineage/test_models.py",
         "tests/millrace/streams/documents/test_transformers_serve.py",
     ),
     # they share one code server and one pool
     "warm runs": ("tests/warm_runs/",),
-    # fairlearn and the references of figures
-    "bias": ("tests/millrace/bias/", "tests/millrace/cli/test_bias"),
 }  # fmt: skip
-"""What stays in one process, and goes first: what is left fills the processes beside it."""
+"""What stays in one process."""
+_FIRST = (
+    "platform", "models", "tests/millrace/warehouse/test_relay.py", "tests/millrace/kafka/test_stream_kills.py",
+    "tests/millrace/kafka/test_stream_loop.py", "tests/millrace/streams/documents/test_documents_stream.py",
+    "tests/journeys/test_platform_lifecycle.py", "warm runs",
+)  # fmt: skip
+"""The longest, in the order in which they are given out: what is left fills the processes beside them."""
 
 
-def _piece(nodeid: str) -> str | None:
-    return next((name for name, starts in _TOGETHER.items() if nodeid.startswith(starts)), None)
+def _piece(nodeid: str) -> str:
+    """What is given out as one: a file, or the files that stay together."""
+    file = nodeid.split("::", 1)[0]
+    return next((name for name, starts in _TOGETHER.items() if nodeid.startswith(starts)), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long pieces come first."""
-    order = [*_TOGETHER, None]
-    items.sort(key=lambda item: order.index(_piece(item.nodeid)))
+    """The long pieces first, then all others with the rooms mixed: some compute, some wait; both at once is best."""
+
+    def place(item: pytest.Item) -> tuple[int, str]:
+        piece = _piece(item.nodeid)
+        if piece in _FIRST:
+            return _FIRST.index(piece), ""
+        return len(_FIRST), hashlib.sha256(piece.encode()).hexdigest()
+
+    items.sort(key=place)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
@@ -129,7 +145,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 class _PiecesTogether(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        return _piece(nodeid) or super()._split_scope(nodeid)
+        return _piece(nodeid)
 
 
 def require_real(there: object, reason: str) -> None:
