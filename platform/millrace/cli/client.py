@@ -12,6 +12,7 @@ from millrace.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+_ALIVE_SECONDS = 15.0
 _READ_SECONDS = 30.0
 # the API answers an upload once it is profiled and stored
 _UPLOAD_SECONDS = 1800.0
@@ -77,11 +78,12 @@ class Api:
             return answer.content
 
     def alive(self) -> bool:
-        """Whether the API answers."""
+        """Whether the API answers; one that is there, on a busy machine, is given its time."""
         import httpx
 
         try:
-            return self._http.get("/health/live", timeout=2.0).status_code == 200
+            wait = httpx.Timeout(_ALIVE_SECONDS, connect=2.0)
+            return self._http.get("/health/live", timeout=wait).status_code == 200
         except httpx.HTTPError:
             return False
 
