@@ -198,6 +198,20 @@ def loans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def unfair_loans() -> Any:
+    """Loans that men get and women do not, nine times in ten: any model repeats it, however shortly it was searched."""
+    import numpy as np
+
+    from millrace.examples.loans import generate_loans
+
+    frame = generate_loans(rows=3000, seed=11)
+    # a seed that the loans were not drawn with: their first draws are the sexes
+    kept = np.random.default_rng(12).random(len(frame)) < 0.9
+    frame["approved"] = np.where((frame["sex"] == "male") == kept, "yes", "no")
+    return frame
+
+
 ANSWERS = {"target": "approved", "task_type": "classification", "positive": "yes", "sensitive": ["sex"]}
 QUICK = {"time_budget": 2, "levels": ["beginner", "intermediate", "expert"]}
 

@@ -4,10 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-
-from millrace.examples.loans import generate_loans
 
 pytestmark = [pytest.mark.slow, pytest.mark.broker]
 
@@ -38,14 +35,9 @@ def test_a_rejected_pipeline_trains_nothing(
 
 
 @pytest.fixture
-def unfair(tmp_path: Path) -> Path:
-    """Loans that men get and women do not, nine times in ten: any model repeats it, however shortly it was searched."""
-    frame = generate_loans(rows=3000, seed=11)
-    # a seed that the loans were not drawn with: their first draws are the sexes
-    kept = np.random.default_rng(12).random(len(frame)) < 0.9
-    frame["approved"] = np.where((frame["sex"] == "male") == kept, "yes", "no")
+def unfair(unfair_loans: Any, tmp_path: Path) -> Path:
     path = tmp_path / "unfair.csv"
-    frame.to_csv(path, index=False)
+    unfair_loans.to_csv(path, index=False)
     return path
 
 

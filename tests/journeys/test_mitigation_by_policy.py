@@ -15,7 +15,6 @@ from millrace.automl.candidates import candidate_name
 from millrace.conductor.service import Conductor
 from millrace.contracts.identifiers import DatasetKey
 from millrace.contracts.task import Answers
-from millrace.examples.loans import generate_loans
 from millrace.lineage.verify import verify
 from millrace.settings import Settings
 from millrace.warehouse.models import get_model
@@ -36,13 +35,13 @@ Launch = Callable[..., ExecuteInProcessResult]
 
 
 @pytest.fixture(scope="module")
-def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def home(mlflow_url: str, unfair_loans: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILLRACE_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
         settings = environment.load()
         warehouse = open_warehouse(settings, migrate=True)
-        text = generate_loans(rows=4_000, seed=11).to_csv(index=False)
+        text = unfair_loans.to_csv(index=False)
         received = receive(io.BytesIO(text.encode()), file_name="loans.csv", settings=settings, warehouse=warehouse)
         store_upload(warehouse, settings, received, key=KEY, name="loans")
         asked = {"time_budget": 2, "seed": 5, "families": ["lgbm"], "bias_policy": "strict"}

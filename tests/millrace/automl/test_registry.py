@@ -28,7 +28,7 @@ def trained(frame: pd.DataFrame, task: str, family: str) -> Training:
 CHECK = """
 import sys
 sys.modules["millrace"] = None
-sys.modules["flaml"] = sys.modules["torch"] = None
+sys.modules["flaml"] = None
 import mlflow.pyfunc, numpy, pandas
 mlflow.set_tracking_uri(sys.argv[1])
 for uri, folder in zip(sys.argv[2::2], sys.argv[3::2]):
