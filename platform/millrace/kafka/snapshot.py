@@ -19,29 +19,33 @@ _PATIENCE_SECONDS = 20.0
 
 
 def snapshot(settings: Settings, topics: Sequence[TopicFacts]) -> Iterator[Record]:
-    """The records, one partition after the other; memory holds what the client fetches ahead.
+    """The records, those of a partition in their order; memory holds what the client fetches ahead.
 
-    The end of a partition is only told after a fetch that waited in vain, so empty ones are left out, and one is left
-    with its last record.
+    The end of a partition is only told after a fetch that waited in vain, so empty ones are left out, one is left with
+    its last record, and all are read at once.
 
     Raises:
         CannotReach: the broker does not answer.
     """
     from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-    ends = _ends(settings, topics)
+    left = _ends(settings, topics)
+    if not left:
+        return
+    ids = {topic.name: topic.topic_id for topic in topics}
     consumer = Consumer(reader_config(settings, enable_partition_eof=True))
     try:
-        for topic in topics:
-            for partition in range(topic.partitions):
-                end = ends.get((topic.name, partition), 0)
-                if not end:
-                    continue
-                consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING)])
-                while (message := _next(consumer.poll, settings, topic.name)) is not None:
-                    yield MessageRecord(message, topic.topic_id)
-                    if message.offset() + 1 >= end:
-                        break
+        consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in left])
+        while left:
+            message = _next(consumer.poll, settings, next(iter(left))[0])
+            place = message.topic(), message.partition()
+            if place not in left:
+                continue
+            if message.error() is None:
+                yield MessageRecord(message, ids[place[0]])
+            if message.error() is not None or message.offset() + 1 >= left[place]:
+                del left[place]
+                consumer.incremental_unassign([TopicPartition(*place)])
     finally:
         consumer.close()
 
@@ -61,7 +65,8 @@ def record_at(settings: Settings, topic: TopicFacts, *, partition: int, offset: 
     try:
         consumer.assign([TopicPartition(topic.name, partition, offset)])
         message = _next(consumer.poll, settings, topic.name)
-        return None if message is None or message.offset() != offset else MessageRecord(message, topic.topic_id)
+        ended = message.error() is not None or message.offset() != offset
+        return None if ended else MessageRecord(message, topic.topic_id)
     finally:
         consumer.close()
 
@@ -93,7 +98,8 @@ def _ends(settings: Settings, topics: Sequence[TopicFacts]) -> dict[Place, int]:
     return found
 
 
-def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: str) -> "Message | None":
+def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: str) -> "Message":
+    """A record, or what tells the end of a partition; `topic` is named where neither comes."""
     from confluent_kafka import KafkaError
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -103,10 +109,8 @@ def _next(poll: "Callable[[float], Message | None]", settings: Settings, topic: 
         if message is None:
             continue
         problem = message.error()
-        if problem is None:
+        if problem is None or problem.code() == KafkaError._PARTITION_EOF:
             return message
-        if problem.code() == KafkaError._PARTITION_EOF:
-            return None
         if not problem.retriable():
             break
     raise _away(
