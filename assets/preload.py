@@ -6,7 +6,6 @@ LIBRARIES = (
     "pandas",
     "pyarrow.parquet",
     "pyarrow.dataset",
-    "duckdb",
     "scipy.stats",
     "sklearn.ensemble",
     "sklearn.compose",

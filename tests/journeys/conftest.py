@@ -205,7 +205,7 @@ def unfair_loans() -> Any:
 
     from millrace.examples.loans import generate_loans
 
-    frame = generate_loans(rows=3000, seed=11)
+    frame = generate_loans(rows=4000, seed=11)
     # a seed that the loans were not drawn with: their first draws are the sexes
     kept = np.random.default_rng(12).random(len(frame)) < 0.9
     frame["approved"] = np.where((frame["sex"] == "male") == kept, "yes", "no")

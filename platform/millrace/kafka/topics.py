@@ -1,5 +1,6 @@
 """Creates and describes topics."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _TIMEOUT_SECONDS = 15.0
+_LOOK_AGAIN_SECONDS = 0.05
 _HOUR_MS = 3_600_000
 _DEAD_LETTER_RETENTION_FACTOR = 4
 """A dead letter outlives its topic's events: someone has to find the time to look at it."""
@@ -59,6 +61,7 @@ def create_topics(settings: Settings, names: Iterable[str] | None = None) -> lis
                 continue
             raise _unreachable(settings, f"topic {name} could not be created: {error.args[0].str()}") from error
         created.append(name)
+    _wait_for(settings, created, admin)
     return sorted(created)
 
 
@@ -98,6 +101,15 @@ def describe_topics(
             raise _unreachable(settings, f"topic {name} cannot be described: {error.args[0].str()}") from error
         found.append(TopicFacts(name, str(description.topic_id), len(description.partitions)))
     return sorted(found, key=lambda facts: facts.name)
+
+
+def _wait_for(settings: Settings, names: Sequence[str], admin: "AdminClient") -> None:
+    # the controller says that a topic is made a moment before the broker knows it: who used it at once was refused
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while len(describe_topics(settings, names, admin=admin)) < len(names):
+        if time.monotonic() >= deadline:
+            raise _unreachable(settings, f"it does not know topics that were made: {', '.join(names)}")
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _names(settings: Settings, admin: "AdminClient", *, timeout: float) -> list[str]:

@@ -120,7 +120,8 @@ def _runs(settings: Settings) -> Program:
         # as many as dagster.yaml lets run at once, or streams could hold every place and a stage would wait for ever
         (sys.executable, "-m", "warm_runs.service", "--module", "definitions", "--max-children", "24"),
         pool=settings.dagster_home / "warm_runs.sock", phase=2,
-        environment={name: os.environ.get(name, value) for name, value in _THREADLESS.items()},
+        # what somebody has set is inherited
+        environment={name: value for name, value in _THREADLESS.items() if name not in os.environ},
     )  # fmt: skip
 
 
