@@ -21,14 +21,17 @@ from millrace.warehouse.store import Warehouse, open_warehouse
 
 
 @pytest.fixture
-def live(broker_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings as the environment has them."""
+def live(
+    broker_settings: Settings, make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Settings as the environment has them; where MLflow would be nothing listens, whatever else this machine runs."""
     mark = uuid.uuid4().hex[:8]
     values = {
         "MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_KAFKA_PORT": str(broker_settings.kafka_port),
         "MILLRACE_EVENTS_TOPIC": f"raw-{mark}", "MILLRACE_SCORED_TOPIC": f"out-{mark}",
         "MILLRACE_STREAM_PREFIX": mark, "MILLRACE_STREAM_CHECKPOINT_SECONDS": "1",
         "MILLRACE_TOPIC_PARTITIONS": "2", "MILLRACE_SCORING_MODEL": "vader",
+        "MILLRACE_MLFLOW_PORT": str(make_settings(tmp_path).mlflow_port),
     }  # fmt: skip
     for name, value in values.items():
         monkeypatch.setenv(name, value)
