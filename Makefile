@@ -52,11 +52,8 @@ install: $(MAIN) ## Create .venv with what the main job needs
 demo: $(MAIN) ## Take the bundled loan applications to bias reports, a model and three explanations
 	$(BIN)/millrace run --example --time-budget 20
 
-# The checks run beside the first tests, which mostly wait; what they say comes after the tests
-test: $(TEST) ## Install everything, check the code, run every test (ARGS go to pytest)
-	@$(MAKE) --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
-	wait $$lint; lint=$$?; cat $(VENV)/lint.log; exit $$((tests ? tests : lint))
+test: $(TEST) ## Install everything and run every test (ARGS go to pytest)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(TEST) ## Check format, style, types and the floors of the house
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ from millrace.contracts.errors import TerminalError
 from millrace.kafka.plan import plan_tick
 
 if TYPE_CHECKING:
+    from millrace.kafka.dead_letters import DeadLetters
     from millrace.kafka.records import Record
     from millrace.warehouse.store import Warehouse
     from resources.kafka import KafkaResource
@@ -68,13 +69,14 @@ def take_events(
             records += reader.read(behind, max_records=MAX_EVENTS - len(records), seconds=linger)
     notes = list(plan.notes)
     accepted: list[T] = []
-    dead_letters = kafka.dead_letters()
+    dead_letters: DeadLetters | None = None
     for record in records:
         at = record.coordinates
         where = f"{at.topic}/{at.partition}/{at.offset}"
         try:
             found = read(record)
         except TerminalError as error:
+            dead_letters = dead_letters or kafka.dead_letters()
             dead_letters.send(record, stage=sensor, error=error)
             notes.append(f"{where} went to the dead letters: {error}")
             continue

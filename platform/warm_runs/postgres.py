@@ -14,9 +14,8 @@ has written. Left out is what that one does again and again: a connection for ea
 parts, and the question which tables and columns there are.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import sqlalchemy
@@ -28,25 +27,12 @@ from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from dagster_postgres.storage import DagsterPostgresStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
+from warm_runs.lasting import lasting
 from warm_runs.postgres_engine import engine_for
 
 _MADE = {"event_logs", "asset_event_tags", "runs", "instance_info", "instigators"}
-_true: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
-
-
-def _lasting(question: Callable[..., bool]) -> Any:
-    """The question, not asked again once it was answered with yes: no migration takes away a table or a column."""
-
-    @wraps(question)
-    def asked(storage: Any, *arguments: Any) -> bool:
-        # of the arguments connections are left out
-        key = (question.__qualname__, *(one for one in arguments if isinstance(one, str)))
-        known = _true[storage.postgres_url]
-        if key not in known and question(storage, *arguments):
-            known.add(key)
-        return key in known
-
-    return asked
+_found_made: set[str] = set()
+_lasting = partial(lasting, url="postgres_url")
 
 
 class _Runs(PostgresRunStorage):
@@ -111,7 +97,6 @@ class WarmPostgresStorage(DagsterPostgresStorage):
 
 
 def _made(engine: sqlalchemy.Engine, url: str) -> bool:
-    known = _true[url]
-    if ("made",) not in known and set(sqlalchemy.inspect(engine).get_table_names()) >= _MADE:
-        known.add(("made",))
-    return ("made",) in known
+    if url not in _found_made and set(sqlalchemy.inspect(engine).get_table_names()) >= _MADE:
+        _found_made.add(url)
+    return url in _found_made

@@ -10,14 +10,14 @@ storage:
 
 Files, tables and statements are those of `DagsterSqliteStorage`: either opens what the other has written. Left out is
 what that one does again and again: an engine for each connection, a look for migrations in each process and for each
-run's file, and the making of a run's file table by table.
+run's file, the making of a run's file table by table, and the question which tables the schedules have.
 """
 
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,8 +30,11 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from warm_runs.lasting import lasting
 from warm_runs.placing import place
 from warm_runs.sqlite_files import close_below, transaction
+
+_lasting = partial(lasting, url="_conn_string")
 
 
 class WarmSqliteStorage(DagsterSqliteStorage):
@@ -71,6 +74,11 @@ class _Runs(SqliteRunStorage):
 
 
 class _Schedules(SqliteScheduleStorage):
+    has_built_index = _lasting(SqliteScheduleStorage.has_built_index)
+    has_secondary_index_table = _lasting(SqliteScheduleStorage.has_secondary_index_table)
+    has_instigators_table = _lasting(SqliteScheduleStorage.has_instigators_table)
+    _has_instigators_table = _lasting(SqliteScheduleStorage._has_instigators_table)
+
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SqliteScheduleStorage:
         path = Path(base_dir, "schedules.db").absolute()

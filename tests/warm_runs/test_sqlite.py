@@ -9,9 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dagster import AssetMaterialization, DagsterInstance, job, op
+from sqlalchemy import Engine, event
 
 from warm_runs.sqlite_files import MOST_KEPT, close_below, transaction
 
@@ -40,6 +42,27 @@ def test_what_one_writes_the_other_reads_and_goes_on_with(
     opened: Open, check_that_it_goes_on: Callable[..., None], writes: str, reads: str
 ) -> None:
     check_that_it_goes_on(opened(writes), opened(reads), makes)
+
+
+def test_which_tables_the_schedules_have_is_not_asked_twice(opened: Open) -> None:
+    asked: dict[str, int] = {}
+    for text in (DAGSTERS, OURS):
+        instance, statements = opened(text), []
+
+        def note(_: Any, __: Any, statement: str, *more: Any, into: list[str] = statements) -> None:
+            into.append(statement)
+
+        instance.all_instigator_state()
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            instance.all_instigator_state()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        asked[text] = sum("sqlite_master" in one or "secondary_indexes" in one for one in statements)
+        assert "instigators" in statements[-1]
+    # the first number is another release's to change
+    assert asked[DAGSTERS] > 1
+    assert asked[OURS] == 0
 
 
 def test_a_new_run_has_the_file_that_dagster_makes(opened: Open, tmp_path: Path) -> None:

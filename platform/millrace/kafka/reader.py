@@ -1,7 +1,9 @@
 """Reads a topic from given offsets without joining a group: what a Kafka sensor needs."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from millrace.contracts.errors import CannotReach
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 5.0
 _POLL_SECONDS = 0.5
 """A poll is interrupted at once by a signal, but a shorter one also notices the deadline."""
+_KEPT_MOST = 8
+"""Readers that are kept between two uses; twice what the platform's sensors have."""
 
 
 class TopicReader:
@@ -111,3 +115,36 @@ class TopicReader:
             field="KAFKA_BOOTSTRAP",
             remedy="run `millrace status`, then `millrace doctor`; reading goes on where it stopped",
         )
+
+
+class KeptReaders:
+    """Readers for those who read again and again, such as a sensor's ticks: a new one costs its connections each time.
+
+    A reader that met an error is not kept. May be used from any thread; who borrows a reader has it alone.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[object, ...], TopicReader] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def borrow(self, settings: Settings, topic: str) -> Iterator[TopicReader]:
+        """A reader of the topic, from an earlier use with the same brokers and credentials if there is one."""
+        key = (topic, *sorted(reader_config(settings).items()))
+        with self._lock:
+            reader = self._idle.pop(key, None)
+        reader = reader or TopicReader(settings, topic)
+        try:
+            yield reader
+        except BaseException:
+            reader.close()
+            raise
+        with self._lock:
+            # the latest is the last: the first was unused for longest
+            spare = [self._idle.pop(key, None)]
+            self._idle[key] = reader
+            while len(self._idle) > _KEPT_MOST:
+                spare.append(self._idle.pop(next(iter(self._idle))))
+        for one in spare:
+            if one is not None:
+                one.close()

@@ -192,18 +192,23 @@ def _written(value: Any) -> set[str]:
     }  # fmt: skip
 
 
-FIGURED = {
-    "label": _label(generate_loans(900)),
-    "model": _scored(generate_loans(900)),
-    "numbers": _regression(generate_loans(600)),
-    "classes": _label(generate_loans(600), target="purpose", positive=None),
+FIGURED: dict[str, Callable[[], BiasReport]] = {
+    "label": lambda: _label(generate_loans(900)),
+    "model": lambda: _scored(generate_loans(900)),
+    "numbers": lambda: _regression(generate_loans(600)),
+    "classes": lambda: _label(generate_loans(600), target="purpose", positive=None),
 }
 
 
-@pytest.mark.parametrize("name", FIGURED)
-def test_every_figure_resolves_to_the_same_number_in_the_document(name: str) -> None:
-    document = json.loads(json.dumps(FIGURED[name].document()))
-    figures = _Figures(render_bias_page(FIGURED[name], facts=FACTS)).found
+@pytest.fixture(scope="module", params=FIGURED)
+def figured(request: pytest.FixtureRequest) -> BiasReport:
+    # made when a test wants it: every process that runs tests loads this file
+    return FIGURED[request.param]()
+
+
+def test_every_figure_resolves_to_the_same_number_in_the_document(figured: BiasReport) -> None:
+    document = json.loads(json.dumps(figured.document()))
+    figures = _Figures(render_bias_page(figured, facts=FACTS)).found
     assert len(figures) > 250
     for pointers, text in figures:
         values = [_at(document, pointer) for pointer in pointers.split()]
@@ -251,9 +256,8 @@ class _Bare(HTMLParser):
             self.found.append(data)
 
 
-@pytest.mark.parametrize("name", FIGURED)
-def test_no_figure_stands_without_its_place_in_the_document(name: str) -> None:
-    assert _Bare(render_bias_page(FIGURED[name], facts=FACTS)).found == []
+def test_no_figure_stands_without_its_place_in_the_document(figured: BiasReport) -> None:
+    assert _Bare(render_bias_page(figured, facts=FACTS)).found == []
 
 
 def test_a_figure_without_a_place_would_be_found() -> None:

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 from millrace.contracts.errors import CannotReach
 from millrace.kafka.clients import admin_config
 from millrace.kafka.plan import Watermarks
-from millrace.kafka.reader import TopicReader
+from millrace.kafka.reader import KeptReaders, TopicReader
 from millrace.kafka.topics import create_topics, describe_topics
 
 pytestmark = pytest.mark.broker
@@ -98,3 +98,35 @@ def test_a_missing_topic_and_an_absent_broker_are_errors(open_reader, make_setti
     monkeypatch.setattr("millrace.kafka.reader._TIMEOUT_SECONDS", 0.5)
     with TopicReader(make_settings(tmp_path), "anything") as reader, pytest.raises(CannotReach):
         reader.watermarks()
+
+
+def test_a_kept_reader_reads_on_and_one_that_met_an_error_is_not_kept(broker_settings, make_topic, send):
+    topic, kept = make_topic(), KeptReaders()
+    with kept.borrow(broker_settings, topic) as first:
+        assert first.read({0: 0}, max_records=1, seconds=0.1) == []
+        # another at the same time has one of its own
+        with kept.borrow(broker_settings, topic) as second:
+            assert second is not first
+    send(topic, b"later")
+    with kept.borrow(broker_settings, topic) as again:
+        assert again is first
+        assert [one.value for one in again.read({0: 0}, max_records=1, seconds=10)] == [b"later"]
+    with pytest.raises(ZeroDivisionError), kept.borrow(broker_settings, topic):
+        raise ZeroDivisionError
+    with kept.borrow(broker_settings, topic) as fresh:
+        assert fresh is not first
+        assert fresh.watermarks() == {0: Watermarks(0, 1)}
+    with pytest.raises(RuntimeError, match="closed"):
+        first.watermarks()
+
+
+def test_the_reader_that_was_unused_for_longest_is_closed_when_there_are_many(broker_settings):
+    kept, readers = KeptReaders(), []
+    for name in [f"t{number}" for number in range(8)] + ["t0", "one more"]:
+        with kept.borrow(broker_settings, name) as reader:
+            readers.append(reader)
+    assert readers[8] is readers[0]
+    with pytest.raises(RuntimeError, match="closed"):
+        readers[1].watermarks()
+    with pytest.raises(CannotReach):
+        readers[0].watermarks()
