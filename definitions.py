@@ -3,7 +3,7 @@
 from dagster import Definitions, in_process_executor
 
 from assets.governed import ASSETS
-from assets.light import LIGHT_MODULES
+from assets.preload import PRELOADED
 from assets.scoring_model import scoring_model
 from assets.streams import STREAM_ASSETS
 from jobs.governed import JOBS
@@ -15,8 +15,8 @@ from resources.warehouse import WarehouseResource
 from sensors.governed import SENSORS
 from sensors.stream_supervisor import SUPERVISORS
 
-WARM_RUNS_PRELOAD = LIGHT_MODULES
-"""Imported where runs are forked from: nearly a second that each would need."""
+WARM_RUNS_PRELOAD = PRELOADED
+"""Imported where runs are forked from: seconds that each would need."""
 
 defs = Definitions(
     assets=[*ASSETS, scoring_model, *STREAM_ASSETS],

@@ -107,9 +107,10 @@ class Pool:
         with self._lock:
             counts = {"waiting": len(self._waiting), "running": self._children()}
         preloaded = [
-            {"pid": process.pid, "code": process.code.pointer, "error": process.error, "bare": process.bare}
+            {"pid": process.pid, "code": process.code.pointer, "error": process.error, "bare": process.bare,
+             "more": process.more}
             for process in self._preloads.processes()
-        ]
+        ]  # fmt: skip
         return {"ok": True, **counts, "preloaded": preloaded}
 
     def _children(self) -> int:

@@ -49,10 +49,13 @@ class CodeOrigin:
 class Preloaded:
     """One preloaded process. Safe to use from several threads.
 
-    `bare` leaves the code location out, for one that cannot be loaded before a fork: each child then loads it.
+    `bare` leaves the code location out, for one that cannot be loaded before a fork: each child then loads it. Without
+    `more` only the modules are left out that the location names to be imported too.
     """
 
-    def __init__(self, code: CodeOrigin, on_exit: Callable[[int, int], None], *, bare: bool = False) -> None:
+    def __init__(
+        self, code: CodeOrigin, on_exit: Callable[[int, int], None], *, bare: bool = False, more: bool = True
+    ) -> None:
         """Returns when the process is ready; `on_exit` is called with the pid and wait status of each ended child.
 
         Raises:
@@ -75,14 +78,15 @@ class Preloaded:
                 stdin=subprocess.DEVNULL,
                 cwd=code.folder,
             )
-        ready, rest = self._load()
+        ready, rest = self._load(more=more)
+        self.more = bool(ready["more"])
         self.error: str | None = ready["error"]
         self.threads: int = ready["threads"]
         self._fingerprint = fingerprint.Fingerprint.from_json(ready["fingerprint"])
         _LOG.info(
-            "preloaded pid=%d pointer=%r seconds=%.2f rss_kb=%d threads=%d files=%d broken=%s bare=%s",
+            "preloaded pid=%d pointer=%r seconds=%.2f rss_kb=%d threads=%d files=%d broken=%s bare=%s more=%s",
             self._process.pid, code.pointer, ready["seconds"], ready["rss_kb"], self.threads,
-            len(self._fingerprint.stamps), bool(self.error), bare,
+            len(self._fingerprint.stamps), bool(self.error), bare, self.more,
         )  # fmt: skip
         if not self._fingerprint.complete:
             _LOG.warning("not_all_files_watched folder=%s limit=%d", code.folder, fingerprint.LARGEST_WALK)
@@ -149,13 +153,14 @@ class Preloaded:
             # already gone
             self._gone = True
 
-    def _load(self) -> tuple[dict[str, Any], bytes]:
+    def _load(self, *, more: bool) -> tuple[dict[str, Any], bytes]:
         try:
             hello = {
                 "origin": self.code.origin,
                 "instance": self.code.instance,
                 "folder": str(self.code.folder),
                 "bare": self.bare,
+                "more": more,
             }
             self._send(hello)
             line, rest = read_line(self._channel, timeout_s=LOAD_TIMEOUT_S)

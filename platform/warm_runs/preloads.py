@@ -35,6 +35,7 @@ class Preloads:
         self._lock = threading.Lock()
         self._current: dict[Key, Preloaded] = {}
         self._loading: set[Key] = set()
+        self._alone: set[Key] = set()
         self._closed = False
 
     def awaited(self, code: CodeOrigin, asked: float) -> bool:
@@ -111,18 +112,28 @@ class Preloads:
         return retired
 
     def _made(self, code: CodeOrigin) -> Preloaded:
+        process = self._tried(code, more=code.key not in self._alone)
+        if process.threads != 1 and process.more:
+            # remembered: it need not be found out again at each change of the code
+            self._alone.add(code.key)
+            process = self._instead(process, "without the modules that it names", more=False)
+        if process.threads != 1:
+            process = self._instead(process, "bare", bare=True)
+        return process
+
+    def _instead(self, process: Preloaded, how: str, **options: bool) -> Preloaded:
+        code = process.code
+        _LOG.warning("again pointer=%r %s: its import leaves %d threads", code.pointer, how, process.threads)
+        process.retire()
+        return Preloaded(code, self._on_exit, **options)
+
+    def _tried(self, code: CodeOrigin, *, more: bool) -> Preloaded:
         attempts = killed = 0
         while True:
             try:
-                process = Preloaded(code, self._on_exit)
-                break
+                return Preloaded(code, self._on_exit, more=more)
             except PreloadFailed as error:
                 attempts, killed = attempts + (not error.killed), killed + error.killed
                 if attempts >= BUILD_ATTEMPTS or killed >= KILLED_ATTEMPTS or self._closed:
                     raise
                 _LOG.warning("preload_again pointer=%r cause=%s", code.pointer, error)
-        if process.threads == 1:
-            return process
-        _LOG.warning("bare pointer=%r because its import leaves %d threads", code.pointer, process.threads)
-        process.retire()
-        return Preloaded(code, self._on_exit, bare=True)

@@ -2,7 +2,7 @@
 
 It stays single-threaded, because a fork copies only the calling thread and leaves the locks of the others locked for
 ever. It talks JSON lines over the socket whose file descriptor is its only argument: first it gets
-`{origin, instance, folder, bare}` and answers `{ready, error, threads, rss_kb, fingerprint}`; then each
+`{origin, instance, folder, bare, more}` and answers `{ready, error, more, threads, rss_kb, fingerprint}`; then each
 `{run_id, instance, ledger}` is answered with `{forked, pid}` or `{refused, reason}`, and each child's end is told as
 `{exit, status}`. When the pool goes away, or wants no more runs, it waits for its children and ends.
 """
@@ -40,7 +40,7 @@ def main(descriptor: int) -> None:
     folder = Path(hello["folder"])
     # before the load: a write during it makes the process stale, not wrong
     before = fingerprint.take(folder)
-    error = _preload(hello["origin"], hello["instance"], bare=hello["bare"])
+    error, more = _preload(hello["origin"], hello["instance"], bare=hello["bare"], more=hello["more"])
     after = fingerprint.take(folder, list(sys.modules.values()))
     stamps = fingerprint.Fingerprint({**after.stamps, **before.stamps}, before.complete)
     gc.collect()
@@ -49,6 +49,7 @@ def main(descriptor: int) -> None:
     ready = {
         "ready": True,
         "error": error,
+        "more": more,
         "threads": _lasting_threads(),
         "rss_kb": _resident_kb(),
         "seconds": time.monotonic() - began,
@@ -66,7 +67,8 @@ def _end_with_parent(number: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
-def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
+def _preload(origin_text: str, instance_text: str, *, bare: bool, more: bool) -> tuple[str | None, int]:
+    """What broke the load, and how many further modules the location names and were tried."""
     from dagster import DagsterInstance
     from dagster._core.instance.ref import InstanceRef
     from dagster._core.origin import JobPythonOrigin
@@ -83,24 +85,26 @@ def _preload(origin_text: str, instance_text: str, *, bare: bool) -> str | None:
         instance.get_run_records(limit=1)
         instance.inject_env_vars(None)
     mirror.install()
+    named = 0
     if not bare:
         origin = deserialize_value(origin_text, JobPythonOrigin)
         try:
             recon_job_from_origin(origin).get_definition()
         except Exception:  # noqa: BLE001
             # kept, not raised: the child of each run loads again and reports the cause where its user looks
-            return traceback.format_exc()
-        _import_more(origin.repository_origin.code_pointer)
+            return traceback.format_exc(), 0
+        named = _import_more(origin.repository_origin.code_pointer) if more else 0
 
     from warm_runs.rehearsal import rehearse
 
     rehearse()
-    return None
+    return None, named
 
 
-def _import_more(pointer: Any) -> None:
+def _import_more(pointer: Any) -> int:
     location = sys.modules.get(getattr(pointer, "module", ""))
-    for name in getattr(location, "WARM_RUNS_PRELOAD", ()):
+    names = tuple(getattr(location, "WARM_RUNS_PRELOAD", ()))
+    for name in names:
         try:
             importlib.import_module(name)
         except Exception:  # noqa: BLE001
@@ -110,6 +114,7 @@ def _import_more(pointer: Any) -> None:
     if orm is not None:
         # left to the first use by SQLAlchemy
         orm.configure_mappers()
+    return len(names)
 
 
 def _serve(channel: socket.socket, pending: bytes) -> None:

@@ -116,6 +116,13 @@ def test_a_location_that_leaves_a_thread_runs_in_children_that_load_it(warm: Any
     assert bare
 
 
+def test_only_the_modules_that_a_location_names_are_left_to_its_children_where_they_leave_a_thread(warm: Any) -> None:
+    for module, named_before in (("warm_location", True), ("naming_location", False)):
+        assert warm.ends(warm.launch("quick", module=module)) == DagsterRunStatus.SUCCESS
+        (found,) = [one for one in warm.status()["preloaded"] if module in one["code"]]
+        assert (found["bare"], found["more"]) == (False, named_before)
+
+
 def test_a_run_whose_code_was_replaced_meanwhile_still_fails_with_the_signal_named(warm: Any) -> None:
     run_id = warm.launch("slow")
     pid, before = warm.said(run_id)["pid"], warm.preloaded_pid()

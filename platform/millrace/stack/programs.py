@@ -1,5 +1,6 @@
 """What runs on the machine: each program's command, port, and how one knows that it is ready."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from millrace.settings import Settings
+
+_THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Libraries that start threads when they are imported could not be there before a run is forked. Trees are grown on all
+cores all the same: that is OpenMP's."""
 
 Phase = Literal[1, 2]
 """Phase 2 is started when phase 1 is ready: those programs look for the others once, and then a minute later."""
@@ -115,6 +120,8 @@ def _runs(settings: Settings) -> Program:
         # as many as dagster.yaml lets run at once, or streams could hold every place and a stage would wait for ever
         (sys.executable, "-m", "warm_runs.service", "--module", "definitions", "--max-children", "24"),
         pool=settings.dagster_home / "warm_runs.sock", phase=2,
+        # what somebody has set is inherited
+        environment={name: value for name, value in _THREADLESS.items() if name not in os.environ},
     )  # fmt: skip
 
 
