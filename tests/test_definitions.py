@@ -110,12 +110,13 @@ def test_stages_run_in_one_process_and_are_never_retried_by_dagster():
     assert repository.get_implicit_global_asset_job_def().executor_def.name == "in_process"
 
 
-def test_sensors_start_running_and_are_looked_at_every_time():
+def test_sensors_start_running_and_those_of_events_are_looked_at_every_time():
     for sensor in definitions.defs.get_repository_def().sensor_defs:
         assert isinstance(sensor, SensorDefinition)
         assert sensor.default_status.value == "RUNNING"
-        # zero means thirty seconds to Dagster; the supervisor answers for restarts within thirty, not for events
-        assert sensor.minimum_interval_seconds == (4 if sensor.name.endswith("_supervisor") else 1)
+        # zero means thirty seconds to Dagster; supervisors and backstops answer for restarts and deaths, not for events
+        for_events = sensor.name.endswith(("_trigger_sensor", "_events_sensor"))
+        assert sensor.minimum_interval_seconds == (1 if for_events else 4)
 
 
 def test_each_stream_is_known_to_the_command_line_and_has_a_job_in_the_lane_of_streams():
