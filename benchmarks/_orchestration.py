@@ -186,7 +186,7 @@ def _without_queue(path: Path) -> None:
 
 @contextmanager
 def _processes(settings: Settings, environment: dict[str, str]) -> Iterator[None]:
-    wanted = {one.name: list(one.command) for one in programs(settings, broker=None)}
+    wanted = {one.name: one for one in programs(settings, broker=None)}
     names = [name for name in ("code-server", "runs", "webserver", "daemon") if name in wanted]
     running: list[subprocess.Popen[bytes]] = []
     settings.logs.mkdir(parents=True, exist_ok=True)
@@ -195,9 +195,10 @@ def _processes(settings: Settings, environment: dict[str, str]) -> Iterator[None
             with (settings.logs / f"{name}.log").open("wb") as log:
                 running.append(
                     subprocess.Popen(
-                        wanted[name], env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+                        wanted[name].command, env={**environment, **wanted[name].environment},
+                        stdout=log, stderr=log, cwd=ROOT, start_new_session=True,
                     )
-                )
+                )  # fmt: skip
         yield
     finally:
         for process in running:
