@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self
 
 from millrace.contracts.errors import CannotReach
@@ -133,12 +133,11 @@ class KeptReaders:
         key = (topic, *sorted(reader_config(settings).items()))
         with self._lock:
             reader = self._idle.pop(key, None)
-        reader = reader or TopicReader(settings, topic)
-        try:
+        with ExitStack() as ends:
+            reader = ends.enter_context(reader or TopicReader(settings, topic))
             yield reader
-        except BaseException:
-            reader.close()
-            raise
+            # no error: it stays open
+            ends.pop_all()
         with self._lock:
             # the latest is the last: the first was unused for longest
             spare = [self._idle.pop(key, None)]
