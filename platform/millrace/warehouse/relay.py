@@ -28,6 +28,8 @@ BATCH_ROWS: Final = 500
 MAX_IN_FLIGHT: Final = 2_000
 STANDBY_SECONDS: Final = 0.5
 """How often a relay that is not the leader tries to become it."""
+TURN_SECONDS: Final = 0.1
+"""How often a relay that works once looks whether the leader is gone."""
 STOP_SECONDS: Final = 3.0
 """How long a relay that is stopped waits for the broker's last answers; below supervisor's 10 s before it kills."""
 
@@ -67,14 +69,18 @@ class Relay:
             self._leadership.release()
 
     def relay_once(self, *, seconds: float = 10.0) -> int:
-        """Sends what is there, waiting up to that long for the broker's answers, and gives the number of events sent.
+        """Sends what is there, waits that long for its turn and the answers, and gives the number of events sent.
+
+        A relay that was killed may stay the leader for a moment: PostgreSQL ends what it had begun for it first.
 
         Raises:
-            CannotReach: another relay is at work on this database, or the database does not answer.
+            CannotReach: another relay is at work on this database all the time, or the database does not answer.
         """
-        if not self._leadership.acquire():
-            raise CannotReach("another relay is at work on this database", remedy="leave it to that one")
         before, deadline = self.sent, time.monotonic() + seconds
+        while not self._leadership.acquire():
+            if time.monotonic() >= deadline:
+                raise CannotReach("another relay is at work on this database", remedy="leave it to that one")
+            time.sleep(TURN_SECONDS)
         try:
             while (self._sender.send(self._next()) or self._sender.in_flight()) and time.monotonic() < deadline:
                 self._sender.poll(POLL_SECONDS)

@@ -17,6 +17,7 @@ from millrace.kafka.broker import EmbeddedBroker
 from millrace.kafka.clients import admin_config, producer_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
+from millrace.warehouse.leadership import leadership_of
 from millrace.warehouse.outbox import backlog, enqueue
 from millrace.warehouse.relay import Relay
 from millrace.warehouse.schema import Outbox
@@ -82,7 +83,7 @@ def test_one_of_two_relays_works_and_the_other_takes_over(
     look.wait_until_sent(relayed)
     leader = 0 if relays[0].sent else 1
     with pytest.raises(CannotReach, match="another relay"):
-        Relay(relayed, on_broker).relay_once()
+        Relay(relayed, on_broker).relay_once(seconds=0.3)
     stops[leader]()
     write(relayed, 50)
     look.wait_until_sent(relayed)
@@ -281,6 +282,19 @@ def test_a_relay_without_a_broker_stops_when_asked(light_settings: Settings, wri
     assert time.monotonic() - started < 10
     assert len(_unsent(warehouse)) == 3
     warehouse.engine.dispose()
+
+
+def test_a_relay_that_works_once_waits_for_a_leader_that_is_about_to_end(
+    relayed: Warehouse, on_broker: Settings, write
+) -> None:
+    leader = leadership_of(relayed.engine)
+    assert leader.acquire()
+    ending = threading.Timer(0.5, leader.release)
+    ending.start()
+    write(relayed, 3)
+
+    assert Relay(relayed, on_broker).relay_once(seconds=30) == 3
+    ending.join()
 
 
 def test_a_topic_that_is_missing_holds_back_only_its_own_keys(relayed: Warehouse, on_broker: Settings, look) -> None:
