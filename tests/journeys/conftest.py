@@ -122,7 +122,7 @@ class Platform:
 
     def graphql(self, query: str, **variables: Any) -> Any:
         """Dagster's answer."""
-        answer = httpx.post(f"{self.dagster_url}/graphql", json={"query": query, "variables": variables}, timeout=30)
+        answer = self.api.post(f"{self.dagster_url}/graphql", json={"query": query, "variables": variables})
         body = answer.raise_for_status().json()
         assert "errors" not in body, body
         return body["data"]

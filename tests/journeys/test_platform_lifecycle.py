@@ -40,7 +40,9 @@ def _by_name(settings: Settings):
 def _running_pipeline(settings: Settings, stage: str, *, seconds: float = 180) -> str:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        for one in httpx.get(f"{settings.api_url}/pipelines", params={"user_id": "ann"}, timeout=10).json():
+        for one in httpx.get(
+            f"{settings.api_url}/pipelines", params={"user_id": "ann"}, timeout=10, verify=False
+        ).json():
             if (one["state"], one["stage"]) == ("running", stage):
                 return str(one["id"])
             assert one["state"] not in ("failed", "cancelled"), one

@@ -170,7 +170,7 @@ def wait_for(condition: Callable[[], object], what: str, *, seconds: float = 60)
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def _in_module(origin: JobPythonOrigin, module: str) -> JobPythonOrigin:

@@ -127,10 +127,23 @@ def _space(estimator: Any) -> OutputSpace:
 
 
 def import_shap() -> Any:
-    """shap, whose import sets off a deprecation warning of matplotlib."""
+    """shap, with its loops left to Python, and without the deprecation warning of matplotlib that its import sets off.
+
+    Compiling the loops takes six seconds of a processor in every process and cannot be kept: numba caches no function
+    that is given another one. Between two calls of a predictor they do so little that Python takes a second more.
+    """
+    import importlib
     import warnings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import shap
+    # its variables are made in a function, where no type checker sees them
+    config: Any = importlib.import_module("numba.core.config")
+    # read where shap's functions are decorated
+    compiling = config.DISABLE_JIT
+    config.DISABLE_JIT = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import shap
+    finally:
+        config.DISABLE_JIT = compiling
     return shap

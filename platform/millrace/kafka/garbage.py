@@ -19,8 +19,7 @@ class Garbage:
     def __enter__(self) -> Self:
         self._was_enabled = gc.isenabled()
         gc.disable()
-        gc.collect()
-        # what the process has made before lives as long as the loop
+        # what the process has made before is left out until the loop ends, cycles that nobody needs among it
         gc.freeze()
         self._last = time.monotonic()
         return self

@@ -117,7 +117,7 @@ def _wait(url: str) -> None:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+            if httpx.get(f"{url}/health", timeout=2, verify=False).status_code == 200:
                 return
         except httpx.HTTPError:
             time.sleep(0.3)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import psycopg
 import pytest
@@ -8,6 +9,8 @@ from millrace.contracts.errors import CannotReach
 from millrace.settings import Settings
 from millrace.warehouse.engine import make_engine
 from millrace.warehouse.leadership import leadership_of
+from millrace.warehouse.relay import Relay
+from millrace.warehouse.store import Warehouse
 
 
 def test_one_holds_the_lock_and_gives_it_back(warehouse) -> None:
@@ -55,7 +58,9 @@ def test_a_leader_whose_connection_broke_knows_it(postgres_url: str) -> None:
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+            # of this database alone: tests beside this one have locks in others
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         )
 
     assert not lock.holds()
@@ -67,3 +72,17 @@ def test_a_database_that_is_away_makes_no_leader() -> None:
     lock = leadership_of(make_engine("postgresql+psycopg://nobody@127.0.0.1:1/none"))
     with pytest.raises(CannotReach):
         lock.acquire()
+
+
+@pytest.mark.broker
+def test_a_relay_that_works_once_waits_for_a_leader_that_is_about_to_end(
+    relayed: Warehouse, on_broker: Settings, write
+) -> None:
+    leader = leadership_of(relayed.engine)
+    assert leader.acquire()
+    ending = threading.Timer(0.5, leader.release)
+    ending.start()
+    write(relayed, 3)
+
+    assert Relay(relayed, on_broker).relay_once(seconds=30) == 3
+    ending.join()

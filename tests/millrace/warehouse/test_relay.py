@@ -17,7 +17,6 @@ from millrace.kafka.broker import EmbeddedBroker
 from millrace.kafka.clients import admin_config, producer_config
 from millrace.kafka.topics import create_topics
 from millrace.settings import Settings
-from millrace.warehouse.leadership import leadership_of
 from millrace.warehouse.outbox import backlog, enqueue
 from millrace.warehouse.relay import Relay
 from millrace.warehouse.schema import Outbox
@@ -282,19 +281,6 @@ def test_a_relay_without_a_broker_stops_when_asked(light_settings: Settings, wri
     assert time.monotonic() - started < 10
     assert len(_unsent(warehouse)) == 3
     warehouse.engine.dispose()
-
-
-def test_a_relay_that_works_once_waits_for_a_leader_that_is_about_to_end(
-    relayed: Warehouse, on_broker: Settings, write
-) -> None:
-    leader = leadership_of(relayed.engine)
-    assert leader.acquire()
-    ending = threading.Timer(0.5, leader.release)
-    ending.start()
-    write(relayed, 3)
-
-    assert Relay(relayed, on_broker).relay_once(seconds=30) == 3
-    ending.join()
 
 
 def test_a_topic_that_is_missing_holds_back_only_its_own_keys(relayed: Warehouse, on_broker: Settings, look) -> None:
