@@ -67,7 +67,7 @@ def properties_text(plan: BrokerPlan) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # empty records twice a second, each flushed to disk, for metrics of other controllers: a third of an idle broker
+        # empty records twice a second, each flushed to disk, for metrics of other controllers: a third of its idle work
         "metadata.max.idle.interval.ms": 0,
         # a killed broker's successor is let in when the old session has run out (9 s by default)
         "broker.heartbeat.interval.ms": 500,
