@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -268,3 +269,13 @@ def test_a_frequent_value_has_a_bin_of_its_own(fit_pipeline: Fit) -> None:
     assert zero.count == int((often_zero == 0).sum())
     assert sum(one.count for one in bins) == 500
     assert all(one.high <= 0 or one.low >= 0 for one in bins)
+
+
+def test_loops_of_shap_are_left_to_python_and_numba_compiles_others_as_before() -> None:
+    links = import_shap().links
+
+    def doubled(number: float) -> float:
+        return 2 * number
+
+    assert not hasattr(links.identity, "py_func")
+    assert hasattr(numba.njit(doubled), "py_func")
