@@ -12,7 +12,7 @@ LIBRARIES = (
     "sklearn.linear_model",
     "sklearn.model_selection",
     "mlflow.sklearn",
-    "millrace.warehouse.preloaded_skops",
+    "assets.preloaded_skops",
 )
 """What nearly every stage works with. Left out is what one stage alone imports: an edit of the code loads all anew."""
 
