@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -104,8 +105,9 @@ def test_connections_that_the_server_has_ended_are_replaced(opened: Open, url: s
     with ThreadPoolExecutor(3) as pool:
         both = threading.Barrier(3)
         list(pool.map(lambda _: _hold(url, both), range(3)))
-    assert len(_backends(url)) == 3
-    _execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    assert len(_backends(url, lambda found: len(found) == 3)) == 3
+    # with a time: comes back when they have ended
+    _execute(url, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "
              "AND pid <> pg_backend_pid()")  # fmt: skip
     ended = set(_backends(url))
     run_id = makes.execute_in_process(instance=instance).run_id
@@ -120,7 +122,7 @@ def test_many_threads_are_served_at_once_and_few_connections_are_kept(opened: Op
         assert len(set(pool.map(lambda _: _hold(url, at_once), range(MOST_KEPT + 4)))) == MOST_KEPT + 4
         list(pool.map(lambda number: instance.add_dynamic_partitions("files", [f"own{number}"]), range(50)))
     assert len(instance.get_dynamic_partitions("files")) == 50
-    assert 0 < len(_backends(url)) <= MOST_KEPT
+    assert 0 < len(_backends(url, lambda found: len(found) <= MOST_KEPT)) <= MOST_KEPT
 
 
 def test_no_connection_crosses_a_fork(opened: Open, url: str) -> None:
@@ -147,7 +149,8 @@ def test_no_connection_crosses_a_fork(opened: Open, url: str) -> None:
             os._exit(0 if own not in parents and seen == 1 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         # what nothing used was closed before the fork
-        assert _backends(url) == [in_use.result()]
+        left = [in_use.result()]
+        assert _backends(url, lambda found: found == left) == left
         go_on.set()
         assert used.result(10) == in_use.result()
     assert instance.get_runs_count() == 1
@@ -200,15 +203,22 @@ def _execute(url: str, *statements: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _backends(url: str) -> list[int]:
-    return [
-        pid
-        for (pid,) in _execute(
+def _backends(url: str, settled: Callable[[list[int]], bool] = bool) -> list[int]:
+    """The server's processes that serve the database, once they are as wanted, or as they are after ten seconds.
+
+    The server ends a process some moments after its client has gone.
+    """
+    deadline = time.monotonic() + 10
+    while True:
+        rows = _execute(
             url,
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
             "AND backend_type = 'client backend'",
         )
-    ]
+        found = [int(pid) for (pid,) in rows]
+        if settled(found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def _shape(url: str) -> list[tuple[Any, ...]]:
