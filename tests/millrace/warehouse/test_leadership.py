@@ -58,7 +58,7 @@ def test_a_leader_whose_connection_broke_knows_it(postgres_url: str) -> None:
     plain = postgres_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(
-            # of this database alone: tests beside this one have locks in others; with a time: comes back when it has ended
+            # of this database alone: tests beside this one have locks in others. With a time it waits for the end
             "SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
             " WHERE l.locktype = 'advisory' AND d.datname = current_database()"
         )
