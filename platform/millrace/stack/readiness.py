@@ -29,7 +29,7 @@ def is_ready(program: Program, process: ProcessInfo | None) -> bool:
         url = program.answers
         try:
             # certificate authorities take 24 ms of a processor to read: not for http, and ten times a second
-            tls = url.startswith("https:")
+            tls = not url.startswith("http:")
             return httpx.get(url, timeout=_LOOK_SECONDS, trust_env=False, verify=tls).status_code == 200
         except httpx.HTTPError:
             return False

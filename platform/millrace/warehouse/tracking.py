@@ -28,7 +28,7 @@ def tracking(uri: str) -> Iterator[None]:
 
     try:
         # certificate authorities, 24 ms of a processor to read, are not needed for http
-        tls = uri.startswith("https:")
+        tls = not uri.startswith("http:")
         httpx.get(f"{uri.rstrip('/')}/health", timeout=_ANSWER_SECONDS, verify=tls).raise_for_status()
     except httpx.HTTPError as error:
         raise CannotReach(

@@ -124,7 +124,7 @@ def _http(url: str) -> str:
 
     try:
         # certificate authorities, 24 ms of a processor to read, are not needed for http
-        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=url.startswith("https:"))
+        answer = httpx.get(url, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=not url.startswith("http:"))
     except httpx.HTTPError as error:
         raise _Away(f"does not answer ({type(error).__name__})") from error
     if answer.status_code != 200:
