@@ -314,7 +314,8 @@ def mlflow_url(shared_parts: Any) -> str:
     def start(folder: Path) -> dict[str, Any]:
         (port,) = free_ports(1)
         command = [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+            sys.executable, "-m", "millrace.stack.mlflow_server", "server",
+            "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
             "--artifacts-destination", str(folder / "artifacts"),
         ]  # fmt: skip

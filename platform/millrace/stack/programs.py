@@ -128,7 +128,8 @@ def _runs(settings: Settings) -> Program:
 def _mlflow(settings: Settings) -> Program:
     folder = settings.home / "mlflow"
     command = (
-        _beside("mlflow"), "server", "--host", "127.0.0.1", "--port", str(settings.mlflow_port), "--workers", "1",
+        sys.executable, "-m", "millrace.stack.mlflow_server", "server", "--host", "127.0.0.1",
+        "--port", str(settings.mlflow_port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
         "--artifacts-destination", (folder / "artifacts").as_uri(),
     )  # fmt: skip
