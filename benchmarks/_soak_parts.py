@@ -94,7 +94,7 @@ class Parts:
     def start_pool(self) -> None:
         """Starts the pool, with room for eight runs."""
         self.start(
-            "pool", "warm_runs.service", "--grace", str(GRACE_S), "--max-children", "8", "--module", "soak_location"
+            "pool", "warm_runs.service", "--grace", str(GRACE_S), "--max-children", "8", "--code", "soak_location:defs"
         )
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:

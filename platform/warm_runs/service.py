@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import socketserver
-import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from warm_runs.ledger import Ledger
+from warm_runs.origins import module_origin
 from warm_runs.pool import Pool, PoolSettings
 from warm_runs.wire import SOCKET_NAME, reachable
 
@@ -55,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     pool.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
-    if options.module:
-        threading.Thread(target=_warm, args=(pool, options.module), name="warm", daemon=True).start()
+    if options.code:
+        pool.warm(*module_origin(*options.code))
     _LOG.info("serving socket=%s max_children=%d", path, options.max_children)
     server.serve_forever(poll_interval=0.2)
     pool.close()
@@ -76,20 +76,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-preloaded", type=int, default=4, help="code locations that are kept loaded (default 4), the last used"
     )
-    parser.add_argument("--module", help="code location to load at start, so that the first run is fast too")
+    parser.add_argument(
+        "--code",
+        type=_code,
+        metavar="MODULE:NAME",
+        help="definitions to load at start: the first run is fast too",
+    )
     return parser
 
 
-def _warm(pool: Pool, module: str) -> None:
-    # in a process of its own: the pool never loads the code that it launches
-    asked = subprocess.run(
-        [sys.executable, "-m", "warm_runs.origins", module], capture_output=True, text=True, check=False
-    )
-    if asked.returncode != 0:
-        _LOG.error("not_warmed module=%s cause=%s", module, asked.stderr.strip()[-2000:])
-        return
-    found = json.loads(asked.stdout.splitlines()[-1])
-    pool.warm(found["origin"], found["instance"])
+def _code(text: str) -> tuple[str, str]:
+    module, separator, name = text.partition(":")
+    if not (module and separator and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not MODULE:NAME, such as definitions:defs")
+    return module, name
 
 
 def _end(failed: threading.ExceptHookArgs) -> None:

@@ -74,7 +74,7 @@ def _preload(origin_text: str, instance_text: str, *, bare: bool, more: bool) ->
     from dagster._core.origin import JobPythonOrigin
     from dagster._core.secrets.env_file import get_env_var_dict
     from dagster._serdes import deserialize_value
-    from dagster._utils.hosted_user_process import recon_job_from_origin
+    from dagster._utils.hosted_user_process import recon_repository_from_origin
 
     from warm_runs import mirror
 
@@ -89,7 +89,8 @@ def _preload(origin_text: str, instance_text: str, *, bare: bool, more: bool) ->
     if not bare:
         origin = deserialize_value(origin_text, JobPythonOrigin)
         try:
-            recon_job_from_origin(origin).get_definition()
+            repository = recon_repository_from_origin(origin.repository_origin).get_definition()
+            repository.get_job(origin.job_name or repository.job_names[0])
         except Exception:  # noqa: BLE001
             # kept, not raised: the child of each run loads again and reports the cause where its user looks
             return traceback.format_exc(), 0

@@ -66,7 +66,7 @@ class Ground:
             self.pool = subprocess.Popen(
                 [sys.executable, "-m", "warm_runs.service", "--socket", str(self.socket), "--grace", "1",
                  "--max-children", str(MAX_CHILDREN), "--max-preloaded", str(MAX_PRELOADED),
-                 "--module", "warm_location"],
+                 "--code", "warm_location:defs"],
                 cwd=self.code, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
         wait_for(lambda: self.log.count(" warmed pointer") > warmed, "a preloaded process", seconds=60)

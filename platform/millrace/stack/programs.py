@@ -13,8 +13,9 @@ _THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_
 """Libraries that start threads when they are imported could not be there before a run is forked. Trees are grown on all
 cores all the same: that is OpenMP's."""
 
-Phase = Literal[1, 2]
-"""Phase 2 is started when phase 1 is ready: those programs look for the others once, and then a minute later."""
+Phase = Literal[1, 2, 3]
+"""Phase 2 is started when Dagster has its storage; phase 3 when broker and code server are ready too: those programs
+look for the others once, and then a minute later."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _webserver(settings: Settings) -> Program:
     )  # fmt: skip
     return Program(
         "webserver", "Dagster pages and GraphQL", command, (Port(settings.dagster_port, "MILLRACE_DAGSTER_PORT"),),
-        answers=f"{settings.dagster_url}/server_info", shown=settings.dagster_url, phase=2,
+        answers=f"{settings.dagster_url}/server_info", shown=settings.dagster_url, phase=3,
     )  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def _daemon(settings: Settings) -> Program:
     workspace = str(settings.dagster_home / "workspace.yaml")
     return Program(
         "daemon", "Dagster sensors and run queue",
-        (sys.executable, "-m", "warm_runs.daemon", "run", "-w", workspace, "--log-format", "json"), phase=2,
+        (sys.executable, "-m", "warm_runs.daemon", "run", "-w", workspace, "--log-format", "json"), phase=3,
     )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def _runs(settings: Settings) -> Program:
     return Program(
         "runs", "preloaded processes for runs",
         # as many as dagster.yaml lets run at once, or streams could hold every place and a stage would wait for ever
-        (sys.executable, "-m", "warm_runs.service", "--module", "definitions", "--max-children", "24"),
+        (sys.executable, "-m", "warm_runs.service", "--code", "definitions:defs", "--max-children", "24"),
         pool=settings.dagster_home / "warm_runs.sock", phase=2,
         # what somebody has set is inherited
         environment={name: value for name, value in _THREADLESS.items() if name not in os.environ},

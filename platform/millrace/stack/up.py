@@ -114,18 +114,20 @@ def _complete(
     settings: Settings, supervisor: Supervisor, *, progress: Progress | None, seconds: float
 ) -> list[ProcessStatus]:
     found = _programs(settings)
-    first = [program for program in found if program.phase == 1]
+    first, second, third = ([program for program in found if program.phase == phase] for phase in (1, 2, 3))
     deadline = time.monotonic() + seconds
     with ThreadPoolExecutor(max_workers=1) as pool:
         storage = pool.submit(create_storage, settings, child_environment(settings))
         _start(supervisor, first, progress)
-        # the others' look-ups need these; MLflow's first start may take longer than all the rest
-        needed = [program for program in first if program.name in ("broker", "code-server")]
-        wait_until_ready(supervisor, needed, seconds=deadline - time.monotonic(), progress=progress)
         storage.result()
+    # the preloaded process takes longest of all
+    _start(supervisor, second, progress)
+    # the others' look-ups need these
+    needed = [program for program in first if program.name in ("broker", "code-server")]
+    wait_until_ready(supervisor, needed, seconds=deadline - time.monotonic(), progress=progress)
     _create_topics(settings)
     rest = [program for program in found if program not in needed]
-    _start(supervisor, [program for program in found if program.phase == 2], progress)
+    _start(supervisor, third, progress)
     wait_until_ready(supervisor, rest, seconds=deadline - time.monotonic(), progress=progress)
     return statuses(supervisor, found)
 
