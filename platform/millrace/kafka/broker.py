@@ -8,8 +8,9 @@ from typing import Self
 
 from millrace.contracts.errors import CannotReach
 from millrace.kafka.broker_files import BrokerPlan, format_storage, java_command, write_files
+from millrace.kafka.class_archive import class_archive
 from millrace.kafka.clients import admin_config
-from millrace.kafka.jars import broker_jars
+from millrace.kafka.jars import broker_jars, cache_folder
 from millrace.kafka.java import find_java
 from millrace.settings import Settings
 
@@ -39,9 +40,10 @@ def prepare_broker(settings: Settings) -> list[str]:
     """
     plan = plan_broker(settings)
     java, jars = find_java(), broker_jars(settings)
+    archive = class_archive(cache_folder(settings), java, jars)
     write_files(plan)
-    format_storage(plan, java, jars)
-    return java_command(plan, java, jars)
+    format_storage(plan, java, jars, archive)
+    return java_command(plan, java, jars, archive)
 
 
 def broker_answers(config: dict[str, str | int | float | bool], *, timeout: float = 2.0) -> bool:

@@ -11,6 +11,11 @@ from millrace.kafka.jars import Jars
 from millrace.kafka.java import Java
 from millrace.kafka.limits import LARGEST_MESSAGE_BYTES
 
+JAVA_OPTIONS = (
+    # C1 only and one collector thread: ready sooner, and tens of MiB less resident
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+)
 _FORMAT_TIMEOUT_SECONDS = 60.0
 """Formatting takes 0.8 s; a machine under load gets more."""
 
@@ -82,15 +87,15 @@ def properties_text(plan: BrokerPlan) -> str:
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-def java_command(plan: BrokerPlan, java: Java, jars: Jars) -> list[str]:
-    """The command line that runs the broker in the foreground, logging to standard output."""
+def java_command(plan: BrokerPlan, java: Java, jars: Jars, archive: Path | None = None) -> list[str]:
+    """The command line that runs the broker in the foreground, logging to standard output; `archive` is one of its
+    classes."""
     return [
         str(java.path),
+        *_mapped(archive),
         f"-Xmx{plan.heap}",
         "-Xms64m",
-        # C1 only and one collector thread: ready sooner, and tens of MiB less resident
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
+        *JAVA_OPTIONS,
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={plan.folder / 'log4j2.properties'}",
@@ -108,7 +113,7 @@ def write_files(plan: BrokerPlan) -> None:
     (plan.folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
 
 
-def format_storage(plan: BrokerPlan, java: Java, jars: Jars) -> bool:
+def format_storage(plan: BrokerPlan, java: Java, jars: Jars, archive: Path | None = None) -> bool:
     """Formats the storage folder when it is new; says whether it was. A formatted folder is left alone.
 
     Raises:
@@ -117,7 +122,7 @@ def format_storage(plan: BrokerPlan, java: Java, jars: Jars) -> bool:
     if (plan.data / "meta.properties").exists():
         return False
     command = [
-        str(java.path), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+        str(java.path), *_mapped(archive), "-Xmx128m", *JAVA_OPTIONS,
         f"-Dlog4j2.configurationFile={plan.folder / 'log4j2.properties'}", "-cp", jars.class_path,
         "kafka.tools.StorageTool", "format", "--cluster-id", _cluster_id(), "--config", str(plan.properties),
     ]  # fmt: skip
@@ -130,6 +135,10 @@ def format_storage(plan: BrokerPlan, java: Java, jars: Jars) -> bool:
             remedy="run `millrace doctor`",
         )
     return True
+
+
+def _mapped(archive: Path | None) -> list[str]:
+    return [] if archive is None else [f"-XX:SharedArchiveFile={archive}"]
 
 
 def _cluster_id() -> str:

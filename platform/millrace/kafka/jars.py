@@ -51,7 +51,7 @@ def broker_jars(settings: Settings) -> Jars:
     folder = cache / f"kafka-{VERSION}"
     if not (folder / MANIFEST).exists():
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f"kafka-{VERSION}.lock"):
+        with locked(cache / f"kafka-{VERSION}.lock"):
             if not (folder / MANIFEST).exists():
                 _build(folder)
     return verify(folder, hashes=folder not in _hashed)
@@ -68,7 +68,7 @@ def verify(folder: Path, *, hashes: bool) -> Jars:
     wrong = sorted(there ^ manifest.keys())
     for name in sorted(there & manifest.keys()):
         path = folder / name
-        if path.stat().st_size != manifest[name]["size"] or (hashes and _sha256(path) != manifest[name]["sha256"]):
+        if path.stat().st_size != manifest[name]["size"] or (hashes and sha256_of(path) != manifest[name]["sha256"]):
             wrong.append(name)
     if wrong:
         raise IntegrityBroken(
@@ -87,7 +87,7 @@ def _build(folder: Path) -> None:
         made.mkdir()
         fetch(made, work=Path(work))
         manifest = {
-            path.name: {"size": path.stat().st_size, "sha256": _sha256(path)} for path in sorted(made.glob("*.jar"))
+            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(made.glob("*.jar"))
         }
         if not any(name.startswith("kafka_2.13-") for name in manifest):
             raise CannotReach("the fetched jars do not hold the broker", remedy="run `millrace doctor`")
@@ -95,13 +95,15 @@ def _build(folder: Path) -> None:
         made.rename(folder)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock that this file is, against other processes and threads."""
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
