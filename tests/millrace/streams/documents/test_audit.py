@@ -171,6 +171,13 @@ def test_what_another_wrote_behind_the_last_entry_ends_the_work(written):
             trail.add(exchange())
 
 
+def _processes():
+    # new processes, of which only the first imports what this file does
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def _append_many(trail, anchor, count):
     with AuditTrail(trail, anchor) as log:
         for number in range(count):
@@ -189,7 +196,7 @@ def _append_until_killed(trail, anchor):
 
 
 def test_processes_that_append_at_once_make_one_chain_and_one_that_is_killed_leaves_it_whole(paths):
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     workers = [context.Process(target=_append_many, args=(*paths, 100)) for _ in range(3)]
     workers.append(context.Process(target=_append_until_killed, args=paths))
     for one in workers:
@@ -259,7 +266,7 @@ def _fill(trail, anchor, said):
 
 
 def test_a_full_disk_is_told_and_the_trail_goes_on_when_there_is_room(paths):
-    context = multiprocessing.get_context("spawn")
+    context = _processes()
     said = context.Queue()
     child = context.Process(target=_fill, args=(*paths, said))
     child.start()
