@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from millrace.contracts.errors import BadInput
 from millrace.contracts.stages import BIAS_POLICIES, Executor, Policy
@@ -22,6 +23,18 @@ class Settings(BaseSettings):
     """The platform's settings. `millrace doctor` shows where each part is and what is wrong with it."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", validate_default=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: Source,
+        env_settings: Source,
+        dotenv_settings: Source,
+        file_secret_settings: Source,
+    ) -> tuple[Source, ...]:
+        """What is given, then the environment: looking at files that we do not have takes as long as both."""
+        return init_settings, env_settings
 
     home: Path = Field(Path(".millrace"), alias="MILLRACE_HOME")
     """Folder that holds all state of the platform on this machine."""
