@@ -14,8 +14,8 @@ PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11; do \
 CPU_INDEX ?=
 # More for pytest: `make test ARGS="-k outbox"`
 ARGS ?=
-# Processes that run tests, 3 to 8. Tests of real parts often wait: more of them than cores where there are few
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 3 ? 3 : cores > 8 ? 8 : cores)))
+# Processes that run tests, 4 to 8. Tests of real parts often wait: more of them than cores where there are few
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 4 : cores > 8 ? 8 : cores)))
 
 # uv reads variables of its own: what was set for pip counts for it too
 ifndef UV_DEFAULT_INDEX
