@@ -307,8 +307,9 @@ def broker_factory(
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(shared_parts: Any) -> str:
-    """URL of a real MLflow server that the whole run shares; models and experiments have names of the tests' own."""
+def mlflow_served(shared_parts: Any) -> dict[str, str]:
+    """`url` and folder of `artifacts` of a real MLflow server that the whole run shares; models and experiments have
+    names of the tests' own."""
     import httpx
 
     def start(folder: Path) -> dict[str, Any]:
@@ -328,9 +329,16 @@ def mlflow_url(shared_parts: Any) -> str:
                 return False
 
         _wait_until(answers, shared_parts.run(command, log=folder / "log"), folder / "log")
-        return {"url": url}
+        return {"url": url, "artifacts": str(folder / "artifacts")}
 
-    return str(shared_parts.get("mlflow", start)["url"])
+    found: dict[str, str] = shared_parts.get("mlflow", start)
+    return found
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(mlflow_served: dict[str, str]) -> str:
+    """URL of the server."""
+    return mlflow_served["url"]
 
 
 def _wait_until(answers: Callable[[], bool], server: "subprocess.Popen[bytes]", log: Path) -> None:

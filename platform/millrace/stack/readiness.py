@@ -18,7 +18,7 @@ _SETTLED_SECONDS = 3.0
 """A program without a port counts as ready when it has lived as long as supervisord wants (startsecs)."""
 
 Progress = Callable[[str, str], None]
-"""Called with a program's name and what became of it: `starting` or `ready`."""
+"""Called with a program's name and what became of it: `preparing`, `starting` or `ready`."""
 
 
 def is_ready(program: Program, process: ProcessInfo | None) -> bool:

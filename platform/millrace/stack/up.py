@@ -102,7 +102,13 @@ def _bring_up(
     end_all(settings.home)
     check_ports(_programs(settings))
     _migrate(settings)
-    found = programs(settings, broker=prepare_broker(settings) if settings.mode == "LOCAL_SIM" else None)
+    broker = None
+    if settings.mode == "LOCAL_SIM":
+        if progress is not None:
+            # the first one fetches it and lays out its classes
+            progress("broker", "preparing")
+        broker = prepare_broker(settings)
+    found = programs(settings, broker=broker)
     install_dagster_home(settings)
     for folder in (settings.logs, settings.home / "mlflow"):
         folder.mkdir(parents=True, exist_ok=True)
