@@ -118,11 +118,12 @@ _TOGETHER = {
 }  # fmt: skip
 """What stays in one process."""
 _FIRST = (
-    "platform", "models", "tests/millrace/warehouse/test_relay.py", "tests/millrace/kafka/test_stream_kills.py",
-    "tests/millrace/kafka/test_stream_loop.py", "tests/millrace/streams/documents/test_documents_stream.py",
-    "tests/journeys/test_platform_lifecycle.py", "warm runs",
+    "platform", "models", "tests/millrace/warehouse/test_relay.py", "tests/journeys/test_platform_lifecycle.py",
+    "warm runs", "tests/millrace/kafka/test_stream_kills.py", "tests/millrace/kafka/test_stream_loop.py",
+    "tests/millrace/streams/documents/test_documents_stream.py",
 )  # fmt: skip
-"""The longest, in the order in which they are given out: what is left fills the processes beside them."""
+"""The longest, in the order in which they are given out, those that compute beside those that wait: what is left fills
+the processes beside them."""
 
 
 def _piece(nodeid: str) -> str:
