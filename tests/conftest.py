@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -305,6 +306,18 @@ def broker_factory(
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def process_on() -> Callable[[int], psutil.Process]:
+    """`process_on(port)` gives the one process that listens on the port."""
+
+    def find(port: int) -> psutil.Process:
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        (pid,) = {one.pid for one in listening if one.laddr.port == port}
+        return psutil.Process(pid)
+
+    return find
 
 
 @pytest.fixture(scope="session")

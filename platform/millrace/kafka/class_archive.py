@@ -26,25 +26,39 @@ _hashed: set[Path] = set()
 
 def class_archive(cache: Path, java: Java, jars: Jars) -> Path | None:
     """The archive in the cache folder for this runtime and these jars, made on the first use, and made anew where its
-    bytes are not what was made; None where it cannot be made.
+    bytes are not what was made; None where there is none, and the cause is logged.
 
-    Why it cannot is logged, and kept in a file beside its place, so that it is tried once.
+    What Java refuses is kept in a file beside the archive's place, so that it is tried once; a folder that cannot be
+    written is tried again.
     """
     archive = cache / f"{jars.folder.name}-{_identity(java, jars)}.jsa"
-    failed = archive.with_suffix(".failed")
     if archive in _hashed and archive.exists():
         return archive
-    with locked(archive.with_suffix(".lock")):
-        if not failed.exists() and not _intact(archive):
-            try:
-                _make(archive, java, jars)
-            except (CannotReach, OSError, subprocess.SubprocessError) as error:
-                failed.write_text(f"{error}\n", encoding="utf-8")
-    if failed.exists():
-        _log.warning("kafka.no_class_archive cause=%s", failed.read_text(encoding="utf-8").strip())
-        return None
+    if not _intact(archive):
+        cause = _made(archive, java, jars)
+        if cause is not None:
+            _log.warning("kafka.no_class_archive cause=%s", cause)
+            return None
     _hashed.add(archive)
     return archive
+
+
+def _made(archive: Path, java: Java, jars: Jars) -> str | None:
+    """Makes the archive, unless another process does; gives why there is none."""
+    failed = archive.with_suffix(".failed")
+    try:
+        with locked(archive.with_suffix(".lock")):
+            if failed.exists():
+                return failed.read_text(encoding="utf-8").strip()
+            if not _intact(archive):
+                try:
+                    _make(archive, java, jars)
+                except (CannotReach, subprocess.SubprocessError) as error:
+                    failed.write_text(f"{error}\n", encoding="utf-8")
+                    return str(error)
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _intact(archive: Path) -> bool:

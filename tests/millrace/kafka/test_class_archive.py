@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
 from millrace.contracts.errors import CannotReach
@@ -28,15 +27,19 @@ def java(tmp_path: Path) -> Java:
 
 
 @pytest.mark.broker
-def test_a_running_broker_maps_the_archive(broker_settings: Settings) -> None:
+def test_a_running_broker_maps_the_archive(broker_settings: Settings, process_on) -> None:
     archive = class_archive(cache_folder(broker_settings), find_java(), broker_jars(broker_settings))
     assert archive is not None
-    (answering,) = {
-        one.pid
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == broker_settings.kafka_port and one.pid is not None
-    }
-    assert str(archive) in {one.path for one in psutil.Process(answering).memory_maps()}
+    assert str(archive) in {one.path for one in process_on(broker_settings.kafka_port).memory_maps()}
+
+
+def test_a_folder_that_cannot_be_written_costs_the_archive_and_is_not_remembered(tmp_path, java, jars, caplog) -> None:
+    cache = tmp_path / "cache"
+    assert class_archive(cache, java, jars) is None
+    assert "No such file" in caplog.text
+    cache.mkdir()
+    assert class_archive(cache, java, jars) is None
+    assert "no room" in caplog.text
 
 
 def test_a_runtime_that_makes_none_is_asked_once(tmp_path, java, jars, caplog) -> None:

@@ -26,8 +26,9 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(mlflow_served: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Served:
-    _register(mlflow_served["url"], tmp_path_factory.mktemp("models"))
-    return Served(mlflow_served["url"], Path(mlflow_served["artifacts"]))
+    experiment = _register(mlflow_served["url"], tmp_path_factory.mktemp("models"))
+    # of this experiment alone: other tests write beside it
+    return Served(mlflow_served["url"], Path(mlflow_served["artifacts"]) / experiment)
 
 
 @pytest.fixture
@@ -70,13 +71,13 @@ def _verify(served: Served, recorded: dict[str, str]) -> list[Failure]:
     return [one for one in found if isinstance(one, Failure)]
 
 
-def _register(url: str, folder: Path) -> None:
+def _register(url: str, folder: Path) -> str:
     import mlflow
     from mlflow.tracking import MlflowClient
 
     client: Any = MlflowClient(tracking_uri=url, registry_uri=url)
     client.create_registered_model(NAME)
-    experiment = client.create_experiment(NAME)
+    experiment = str(client.create_experiment(NAME))
     for number in (1, 2):
         local = folder / f"model-{number}"
         local.mkdir()
@@ -87,3 +88,4 @@ def _register(url: str, folder: Path) -> None:
         client.create_model_version(NAME, f"{run.info.artifact_uri}/model", run.info.run_id)
         client.set_terminated(run.info.run_id)
     assert mlflow.active_run() is None
+    return experiment

@@ -3,20 +3,13 @@
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from millrace.stack import mlflow_server
 
 
-def test_the_process_that_was_started_answers_itself(mlflow_url: str) -> None:
-    port = int(mlflow_url.rpartition(":")[2])
-    (answering,) = {
-        one.pid
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
-    }
-    process = psutil.Process(answering)
+def test_the_process_that_was_started_answers_itself(mlflow_url: str, process_on) -> None:
+    process = process_on(int(mlflow_url.rpartition(":")[2]))
     assert process.cmdline()[1:4] == ["-m", "millrace.stack.mlflow_server", "server"]
     assert process.children() == []
 
