@@ -1,11 +1,16 @@
+import threading
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import mutual_info_score, normalized_mutual_info_score
 
 from millrace.bias.proxies.chains import find_chains
 from millrace.bias.proxies.columns import coded, read_columns
 from millrace.bias.proxies.figures import ProxyReport
+from millrace.bias.proxies.forest import unseen_chances
 from millrace.bias.proxies.information import describe, shared_information
 from millrace.bias.proxies.search import MOST_ROWS, find_proxies
 from millrace.contracts.errors import BadInput
@@ -199,3 +204,19 @@ def test_bands_are_of_about_equal_size_and_missing_is_a_code_of_its_own() -> Non
     assert len(sizes) == 5
     assert sizes[-1] == 10
     assert max(sizes[:4]) - min(sizes[:4]) <= 2
+
+
+def test_forests_are_grown_in_the_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    # scikit-learn changes the process's filters of warnings around each tree: in threads they are now and then lost
+    fit, threads = RandomForestClassifier.fit, set()
+
+    def grow(*given, **named):
+        threads.add(threading.get_ident())
+        return fit(*given, **named)
+
+    monkeypatch.setattr(RandomForestClassifier, "fit", grow)
+    drawn = np.random.default_rng(0).normal(size=(300, 4))
+    before = list(warnings.filters)
+    unseen_chances(drawn, (drawn[:, 0] > 0).astype(np.int64), classes=2, seed=1)
+    assert threads == {threading.get_ident()}
+    assert list(warnings.filters) == before

@@ -1,10 +1,11 @@
-"""A random forest asked about rows that it did not see: the yardstick of what columns can tell."""
+"""A random forest asked about rows that it did not see: the yardstick of what columns can tell.
+
+Fold after fold: scikit-learn changes the filters of Python's warnings around each tree, which belong to the process.
+Folds in threads beside each other left the process without any now and then.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,14 +23,11 @@ def unseen_chances(matrix: np.ndarray, codes: np.ndarray, *, classes: int, seed:
     from sklearn.ensemble import RandomForestClassifier
 
     found = np.zeros((len(matrix), classes))
-
-    def answer(fit: np.ndarray, held: np.ndarray) -> None:
+    for fit, held in _folds(codes, seed):
         # one thread: in several the trees are summed in any order, and the last digits differ
         forest = RandomForestClassifier(TREES, min_samples_leaf=_leaf(fit), random_state=seed, n_jobs=1)
         forest.fit(matrix[fit], codes[fit])
         found[np.ix_(held, forest.classes_)] = forest.predict_proba(matrix[held])
-
-    _each(answer, _folds(codes, seed))
     return found
 
 
@@ -39,23 +37,13 @@ def unseen_numbers(matrix: np.ndarray, target: np.ndarray, *, seed: int) -> np.n
     from sklearn.ensemble import RandomForestRegressor
 
     found = np.zeros(len(matrix))
-
-    def answer(fit: np.ndarray, held: np.ndarray) -> None:
+    for fit, held in _folds(None, seed, rows=len(matrix)):
         forest = RandomForestRegressor(
             TREES, min_samples_leaf=_leaf(fit), max_features=1 / 3, random_state=seed, n_jobs=1
         )
         forest.fit(matrix[fit], target[fit])
         found[held] = forest.predict(matrix[held])
-
-    _each(answer, _folds(None, seed, rows=len(matrix)))
     return found
-
-
-def _each(answer: Callable[[np.ndarray, np.ndarray], None], folds: list[tuple[Any, Any]]) -> None:
-    """Every fold by itself in a thread: a fold's figures do not depend on which of them runs first."""
-    with ThreadPoolExecutor(max_workers=min(len(folds), os.cpu_count() or 1)) as threads:
-        for done in [threads.submit(answer, fit, held) for fit, held in folds]:
-            done.result()
 
 
 def _leaf(fit: np.ndarray) -> int:
